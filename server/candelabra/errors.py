@@ -6,13 +6,13 @@ Error
 │   ├── TooFewLabels, LabelNotInDomain, NoExamples, AllDuplicates
 │   ├── UnknownDomain, UnknownTask, CorruptArchive, InvalidPageToken
 ├── OverLimit              a setting's limit is crossed by the request itself
-│   └── LimitExceeded
+│   └── LimitExceeded, MessageTooLarge
 ├── NotFound
 │   ├── HeadNotFound, VersionNotFound, AliasNotFound, DatasetNotFound, JobNotFound, DomainNotFound
 ├── AlreadyExists
 │   └── RequestIdReused
 ├── Precondition           the state of the server forbids it
-│   ├── WrongBackbone, HeadInUse, NoEarlierVersion, AliasMoved, HeadMismatch, NotPromotable
+│   ├── WrongBackbone, HeadInUse, NoEarlierVersion, AliasMoved, HeadMismatch, NotPromotable, BadPlugin
 ├── Overloaded             come back a little later
 │   └── QueueFull, Draining, Starting, TooManyJobs
 ├── Expired                the caller's deadline passed
@@ -112,6 +112,10 @@ class LimitExceeded(OverLimit):
     reason = "LIMIT_EXCEEDED"
 
 
+class MessageTooLarge(OverLimit):
+    reason = "MESSAGE_TOO_LARGE"
+
+
 class NotFound(Error):
     reason = "NOT_FOUND"
 
@@ -176,6 +180,12 @@ class HeadMismatch(Precondition):
 
 class NotPromotable(Precondition):
     reason = "NOT_PROMOTABLE"
+
+
+class BadPlugin(Precondition):
+    """An installed domain cannot serve; the server does not start. Metadata: `plugin`, `distribution`, `version`."""
+
+    reason = "BAD_PLUGIN"
 
 
 class Overloaded(Error):
