@@ -188,6 +188,18 @@ class BadPlugin(Precondition):
     reason = "BAD_PLUGIN"
 
 
+class DatasetInUse(Precondition):
+    """A job that has not ended still needs the dataset."""
+
+    reason = "DATASET_IN_USE"
+
+
+class JobTakenOver(Precondition):
+    """A worker's lease on a job ran out and the job is not its own any more: it must stop and leave no trace."""
+
+    reason = "JOB_TAKEN_OVER"
+
+
 class Overloaded(Error):
     """Nothing is wrong with the request; metadata may carry `retry_after` in seconds."""
 

@@ -191,6 +191,26 @@ class VersionInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionDraft:
+    """A head version before the registry gives it its number. Its weights are in the head store already."""
+
+    head: OwnedName
+    digest: str
+    backbone: str
+    domain: str
+    task: str
+    kind: TaskKind
+    method: str
+    labels: tuple[str, ...]
+    bytes: int
+    accepted: bool = True
+    dataset: str = ""
+    dataset_rows: int = 0
+    job: str = ""
+    report: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class HeadInfo:
     """A head: its versions' numbers and where its aliases point."""
 
