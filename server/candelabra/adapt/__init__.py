@@ -1,0 +1,1 @@
+"""Adapt: from labelled features to a head that the gate lets through."""

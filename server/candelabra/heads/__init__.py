@@ -1,0 +1,1 @@
+"""Heads: what they are, where they are kept, and which are in memory."""
