@@ -4,7 +4,7 @@ Error
 ├── Invalid                the request can never succeed as it is
 │   ├── InvalidName, InvalidText, InvalidUtf8, MalformedMessage, InvalidArgument
 │   ├── TooFewLabels, LabelNotInDomain, NoExamples, AllDuplicates
-│   ├── UnknownDomain, UnknownTask, CorruptArchive, InvalidPageToken
+│   ├── UnknownDomain, UnknownTask, UnknownBackbone, CorruptArchive, InvalidPageToken
 ├── OverLimit              a setting's limit is crossed by the request itself
 │   └── LimitExceeded, MessageTooLarge
 ├── NotFound
@@ -19,7 +19,7 @@ Error
 │   └── DeadlinePassed
 ├── Cancelled
 ├── DataLoss
-│   └── CorruptHead
+│   └── CorruptHead, BackboneCorrupt
 ├── Internal               a bug or a broken machine; told to the caller in a neutral sentence
 │   ├── HeadUnsound, EngineFailed
 └── TrainingFailed         reasons that end a job as FAILED
@@ -96,6 +96,10 @@ class UnknownDomain(Invalid):
 
 class UnknownTask(Invalid):
     reason = "UNKNOWN_TASK"
+
+
+class UnknownBackbone(Invalid):
+    reason = "UNKNOWN_BACKBONE"
 
 
 class CorruptArchive(Invalid):
@@ -200,6 +204,10 @@ class JobTakenOver(Precondition):
     reason = "JOB_TAKEN_OVER"
 
 
+class BackboneUnavailable(Precondition):
+    reason = "BACKBONE_UNAVAILABLE"
+
+
 class Overloaded(Error):
     """Nothing is wrong with the request; metadata may carry `retry_after` in seconds."""
 
@@ -240,6 +248,10 @@ class DataLoss(Error):
 
 class CorruptHead(DataLoss):
     reason = "CORRUPT_HEAD"
+
+
+class BackboneCorrupt(DataLoss):
+    reason = "BACKBONE_CORRUPT"
 
 
 class Internal(Error):
