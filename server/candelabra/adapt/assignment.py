@@ -1,0 +1,119 @@
+"""What a training process is handed and hands back: a folder of arrays and JSON, never pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from candelabra.adapt.gate import evidence_from_bytes, evidence_to_bytes
+from candelabra.adapt.material import Material
+from candelabra.adapt.trainer import Candidate, Incumbent, TrainingSet, TrainSpec
+from candelabra.heads.head import Head
+from candelabra.types import LongText, Method, Slot, TaskKind
+
+TRAIN, VALIDATION = "train", "validation"
+FEATURES = "features.npy"
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """All that `trainer.train` takes."""
+
+    data: TrainingSet
+    validation: TrainingSet | None
+    spec: TrainSpec
+    incumbent: Incumbent | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All that a training gave: the head's file, the evidence's file, and the report."""
+
+    head: bytes
+    evidence: bytes
+    report: Mapping[str, object]
+
+
+def open_features(folder: Path, part: str, rows: int, slots: int, dimension: int) -> np.ndarray:
+    """A float32 array [rows, slots, dimension] on disk, to be filled and flushed."""
+    (folder / part).mkdir(parents=True, exist_ok=True)
+    return np.lib.format.open_memmap(
+        folder / part / FEATURES, mode="w+", dtype=np.float32, shape=(rows, slots, dimension)
+    )
+
+
+def save_part(folder: Path, part: str, material: Material, slots: Sequence[Slot]) -> None:
+    """Everything of a training set but its features."""
+    place = folder / part
+    np.save(place / "targets.npy", material.targets, allow_pickle=False)
+    np.save(place / "rows.npy", material.rows, allow_pickle=False)
+    about = {
+        "texts": list(material.texts),
+        "labels": list(material.labels),
+        "slots": [[slot.layer, slot.pooling] for slot in slots],
+    }
+    (place / "about.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def save_spec(folder: Path, spec: TrainSpec) -> None:
+    (folder / "spec.json").write_text(json.dumps(asdict(spec)), encoding="utf-8")
+
+
+def save_incumbent(folder: Path, name: str, head: bytes, evidence: bytes | None) -> None:
+    place = folder / "incumbent"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "name").write_text(name, encoding="utf-8")
+    (place / "head.safetensors").write_bytes(head)
+    if evidence is not None:
+        (place / "evidence.safetensors").write_bytes(evidence)
+
+
+def load(folder: Path) -> Assignment:
+    data = _load_part(folder / TRAIN)
+    validation = _load_part(folder / VALIDATION) if (folder / VALIDATION).exists() else None
+    spec = json.loads((folder / "spec.json").read_text("utf-8"))
+    spec.update(
+        task_kind=TaskKind(spec["task_kind"]), method=Method(spec["method"]), long_text=LongText(spec["long_text"])
+    )
+    return Assignment(data, validation, TrainSpec(**spec), _load_incumbent(folder / "incumbent"))
+
+
+def save_candidate(folder: Path, candidate: Candidate) -> None:
+    (folder / "head.safetensors").write_bytes(candidate.head.to_bytes())
+    (folder / "evidence.safetensors").write_bytes(evidence_to_bytes(candidate.evidence))
+    (folder / "report.json").write_text(json.dumps(candidate.report), encoding="utf-8")
+
+
+def load_outcome(folder: Path) -> Outcome:
+    return Outcome(
+        (folder / "head.safetensors").read_bytes(),
+        (folder / "evidence.safetensors").read_bytes(),
+        json.loads((folder / "report.json").read_text("utf-8")),
+    )
+
+
+def _load_part(place: Path) -> TrainingSet:
+    about = json.loads((place / "about.json").read_text("utf-8"))
+    return TrainingSet(
+        texts=about["texts"],
+        features=np.load(place / FEATURES, mmap_mode="r", allow_pickle=False),
+        slots=tuple(Slot(layer, pooling) for layer, pooling in about["slots"]),
+        labels=tuple(about["labels"]),
+        targets=np.load(place / "targets.npy", allow_pickle=False),
+        rows=np.load(place / "rows.npy", allow_pickle=False),
+    )
+
+
+def _load_incumbent(place: Path) -> Incumbent | None:
+    if not place.exists():
+        return None
+    evidence = place / "evidence.safetensors"
+    return Incumbent(
+        name=(place / "name").read_text("utf-8"),
+        head=Head.from_bytes((place / "head.safetensors").read_bytes()),
+        evidence=evidence_from_bytes(evidence.read_bytes()) if evidence.exists() else None,
+    )

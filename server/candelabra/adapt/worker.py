@@ -1,0 +1,297 @@
+"""Runs jobs: claim one, encode its examples behind the Predict traffic, train elsewhere, publish."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from candelabra import errors
+from candelabra.adapt import assignment, material
+from candelabra.adapt.assignment import TRAIN, VALIDATION, Outcome
+from candelabra.adapt.closed_form import default_slots
+from candelabra.adapt.encode import FeatureEncoder, Lengths
+from candelabra.adapt.material import Material
+from candelabra.adapt.process import TrainerProcess
+from candelabra.adapt.reporter import Reporter
+from candelabra.adapt.service import Jobs
+from candelabra.adapt.trainer import TrainSpec
+from candelabra.heads.head import Head
+from candelabra.heads.shelf import Shelf
+from candelabra.heads.store import HeadStore
+from candelabra.metrics import Metrics
+from candelabra.plugin import Domain, Task
+from candelabra.registry.registry import Registry
+from candelabra.settings import Settings
+from candelabra.types import (
+    BackboneInfo,
+    Failure,
+    HeadRef,
+    JobInfo,
+    JobState,
+    OwnedName,
+    Progress,
+    Slot,
+    VersionDraft,
+)
+
+LOG = logging.getLogger("candelabra.adapt")
+IDLE_SECONDS = 1.0
+BEATS_A_LEASE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A job under way, and where its files lie."""
+
+    job: JobInfo
+    domain: Domain
+    task: Task
+    folder: Path
+    reporter: Reporter
+
+
+@dataclass(slots=True)
+class Worker:
+    """One job at a time, in one training process. A server has as many workers as the setting `trainers`."""
+
+    owner: str
+    registry: Registry
+    jobs: Jobs
+    store: HeadStore
+    shelf: Shelf
+    encoder: FeatureEncoder
+    backbone: BackboneInfo
+    trainer: TrainerProcess
+    settings: Settings
+    metrics: Metrics
+
+    async def run(self) -> None:
+        """Until cancelled. A job under way stays with its owner, who puts it back in the queue."""
+        try:
+            await self.trainer.start()
+            while True:
+                job = await self._claim()
+                if job is None:
+                    await self.jobs.asked.wait(IDLE_SECONDS)
+                else:
+                    await self._run(job)
+        finally:
+            await self.trainer.stop()
+
+    async def _claim(self) -> JobInfo | None:
+        try:
+            return await asyncio.to_thread(self.registry.jobs.claim, self.owner, self.settings.job_lease_seconds)
+        except Exception:
+            LOG.exception("could not look for jobs; trying again")
+            await asyncio.sleep(IDLE_SECONDS)
+            return None
+
+    async def _run(self, job: JobInfo) -> None:
+        """One job from claim to end; whatever goes wrong in it ends with it."""
+        LOG.info("job started", extra={"job": job.name, "head": str(job.spec.head), "attempt": job.attempt})
+        began = time.perf_counter()
+        doing = asyncio.create_task(self._do(job))
+        beating = asyncio.create_task(self._beat(job))
+        try:
+            await asyncio.wait((doing, beating), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            doing.cancel()
+            beating.cancel()
+            await asyncio.gather(doing, beating, return_exceptions=True)
+        await self._settle(job, doing)
+        self.metrics.adapt_seconds.labels(job.spec.method.value).observe(time.perf_counter() - began)
+        self.jobs.happened.beat()
+
+    async def _beat(self, job: JobInfo) -> None:
+        """Keeps the lease; returns when the job was cancelled or is not ours any more."""
+        lease = self.settings.job_lease_seconds
+        while True:
+            await self.jobs.asked.wait(lease / BEATS_A_LEASE)
+            try:
+                beat = await asyncio.to_thread(self.registry.jobs.heartbeat, job.id, self.owner, lease)
+            except Exception:
+                LOG.exception("could not renew the lease of a job; trying again", extra={"job": job.name})
+                continue
+            if beat.cancel or not beat.owned:
+                return
+
+    async def _settle(self, job: JobInfo, doing: asyncio.Task[None]) -> None:
+        """Writes the end of a job that did not publish."""
+        extra = {"job": job.name}
+        if doing.cancelled():
+            state, failure = JobState.CANCELLED, Failure("CANCELLED", "The job was cancelled.")
+        elif (error := doing.exception()) is None:
+            return
+        elif isinstance(error, errors.JobTakenOver):
+            LOG.warning("another server has taken the job over", extra=extra)
+            return
+        elif isinstance(error, errors.Error):
+            LOG.warning("job failed", extra={**extra, "reason": error.reason, "error": error.message})
+            state, failure = JobState.FAILED, Failure(error.reason, error.message, error.metadata)
+        else:
+            LOG.error("job failed in an unforeseen way", exc_info=error, extra=extra)
+            message = "Something went wrong inside the server; its log tells more."
+            state, failure = JobState.FAILED, Failure("INTERNAL", message)
+        try:
+            now = await asyncio.to_thread(self.registry.jobs.get, job.spec.head.tenant, job.id)
+            if not now.state.ended:
+                await asyncio.to_thread(self.registry.jobs.finish, job.id, self.owner, state, failure, {})
+        except errors.JobTakenOver:
+            LOG.warning("another server has taken the job over", extra=extra)
+        await asyncio.to_thread(shutil.rmtree, self._folder(job), True)
+
+    async def _do(self, job: JobInfo) -> None:
+        if job.attempt > self.settings.job_attempts:
+            raise errors.JobAbandoned(
+                f"The job was started {job.attempt - 1} times and never reached its end; it is given up. The server's "
+                "log of those times tells why.",
+                attempts=job.attempt - 1,
+            )
+        folder = self._folder(job)
+        await asyncio.to_thread(shutil.rmtree, folder, True)
+        folder.mkdir(parents=True)
+        reporter = Reporter(lambda now: self.registry.jobs.progress(job.id, self.owner, now), self.jobs.happened.beat)
+        try:
+            work = Work(job, *self.jobs.task_of(job.spec.domain, job.spec.task), folder, reporter)
+            data = await self._prepare(work)
+            outcome = await self._train(work)
+        finally:
+            await reporter.close()
+        publishing = asyncio.create_task(self._publish(work, data, outcome))
+        try:
+            await asyncio.shield(publishing)
+        except asyncio.CancelledError:
+            await publishing  # half a publication is none: let it end
+            raise
+
+    async def _prepare(self, work: Work) -> dict[str, object]:
+        """Examples to features, in files for the trainer. Returns the report about the data."""
+        spec = work.job.spec
+        slots = default_slots(self.backbone)
+        train = await self._material(work, spec.dataset, spec.dataset_rows)
+        lengths = await self._encode(work, TRAIN, train, slots)
+        if spec.validation:
+            info = await asyncio.to_thread(self.registry.datasets.get, spec.validation)
+            held_out = await self._material(work, spec.validation, info.rows, train.labels)
+            await self._encode(work, VALIDATION, held_out, slots)
+        assignment.save_spec(work.folder, self._spec(work))
+        await asyncio.to_thread(self._save_incumbent, work)
+        return data_report(train, lengths)
+
+    async def _material(
+        self, work: Work, dataset: OwnedName, rows: int, labels: Sequence[str] = ()
+    ) -> Material:
+        examples = await asyncio.to_thread(self.registry.datasets.examples, dataset, rows)
+        return await asyncio.to_thread(
+            material.prepare, examples, work.domain, work.task, self.jobs.limits, labels
+        )
+
+    async def _encode(self, work: Work, part: str, data: Material, slots: tuple[Slot, ...]) -> Lengths:
+        into = assignment.open_features(work.folder, part, len(data.texts), len(slots), self.backbone.dimension)
+        lengths = await self.encoder.encode(
+            data.texts, work.task.long_text, slots, work.job.spec.head.tenant, into, work.reporter.say
+        )
+        into.flush()
+        assignment.save_part(work.folder, part, data, slots)
+        return lengths
+
+    def _spec(self, work: Work) -> TrainSpec:
+        spec, task = work.job.spec, work.task
+        return TrainSpec(
+            task_kind=task.kind,
+            method=spec.method,
+            metric=task.metric,
+            recall_floor=task.recall_floor,
+            options=dict(spec.options),
+            seed=spec.seed,
+            force=spec.force,
+            backbone=self.backbone.fingerprint,
+            domain=spec.domain,
+            task=spec.task,
+            long_text=task.long_text,
+        )
+
+    def _save_incumbent(self, work: Work) -> None:
+        """The version that the alias points at now: what the candidate must not be worse than."""
+        spec = work.job.spec
+        try:
+            version = self.registry.heads.version(HeadRef(spec.head, spec.alias))
+            head = self.store.get(version.digest)
+        except errors.NotFound:
+            return
+        except errors.CorruptHead as error:
+            LOG.warning("the incumbent cannot be read; nothing to compare with", extra={"error": error.message})
+            return
+        if version.backbone == self.backbone.fingerprint:
+            assignment.save_incumbent(work.folder, version.name, head, self.store.get_evidence(version.digest))
+
+    async def _train(self, work: Work) -> Outcome:
+        work.reporter.say(Progress("train"))
+        await self.trainer.train(work.folder, self.settings.job_timeout_seconds, work.reporter.say)
+        return await asyncio.to_thread(assignment.load_outcome, work.folder)
+
+    async def _publish(self, work: Work, data: dict[str, object], outcome: Outcome) -> None:
+        """Files first, then one transaction, then memory: a crash in between leaves an orphan file and no lie."""
+        job, spec = work.job, work.job.spec
+        began = time.perf_counter()
+        head = await asyncio.to_thread(Head.from_bytes, outcome.head)
+        digest = await asyncio.to_thread(self.store.put, outcome.head)
+        await asyncio.to_thread(self.store.put_evidence, digest, outcome.evidence)
+        gate = outcome.report["gate"]
+        assert isinstance(gate, dict)
+        accepted = bool(gate["accepted"])
+        alias = spec.alias if accepted and spec.promote else None
+        seconds = {**dict(outcome.report.get("seconds", {})), **work.reporter.seconds}
+        seconds["total"] = sum(work.reporter.seconds.values()) + time.perf_counter() - began
+        draft = VersionDraft(
+            head=spec.head,
+            digest=digest,
+            backbone=self.backbone.fingerprint,
+            domain=spec.domain,
+            task=spec.task,
+            kind=head.task_kind,
+            method=spec.method.value,
+            labels=head.labels,
+            bytes=len(outcome.head),
+            accepted=accepted,
+            dataset=str(spec.dataset),
+            dataset_rows=spec.dataset_rows,
+            job=job.name,
+            report={**outcome.report, "data": data, "seconds": seconds},
+        )
+        state = JobState.SUCCEEDED if accepted else JobState.REJECTED
+        failure = None if accepted else Failure(errors.GateRefused.reason, str(gate["reason"]))
+        version, _ = await asyncio.to_thread(
+            self.registry.jobs.publish, job.id, self.owner, draft, alias, state, failure
+        )
+        self.shelf.publish(version, alias, head)
+        if alias:
+            self.metrics.alias_moves.inc()
+        for phase, spent in work.reporter.seconds.items():
+            self.metrics.adapt_phase_seconds.labels(phase).inc(spent)
+        LOG.info("job ended", extra={"job": job.name, "state": state.value, "version": version.name})
+        await asyncio.to_thread(shutil.rmtree, work.folder, True)
+
+    def _folder(self, job: JobInfo) -> Path:
+        return self.settings.data / "work" / job.id
+
+
+def data_report(train: Material, lengths: Lengths) -> dict[str, object]:
+    """The `data` part of the report."""
+    return {
+        "examples": len(train.texts) + sum(train.dropped.values()),
+        "duplicates": train.dropped.get("duplicate", 0) + train.dropped.get("conflicting_duplicate", 0),
+        "truncated": lengths.truncated,
+        "windowed": lengths.windowed,
+        "tokens_median": float(np.median(lengths.counts)),
+        "tokens_p95": float(np.percentile(lengths.counts, 95)),
+        "label_counts": train.label_counts,
+        "dropped": train.dropped,
+    }

@@ -1,0 +1,1 @@
+"""The gRPC edge: messages in, use cases called, messages out. Nothing here thinks."""

@@ -1,0 +1,298 @@
+"""Messages to the project's types and back. Pure, and the only place that knows both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from google.protobuf.json_format import ParseDict
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from candelabra import types
+from candelabra.discovery import Found
+from candelabra.errors import Error, InvalidArgument
+from candelabra.plugin import Task
+from candelabra.predict import Answer, Answers, Timings, Vectors
+from candelabra.rpc.status import code_of
+from candelabra.v1 import (
+    adaptation_pb2,
+    common_pb2,
+    datasets_pb2,
+    domains_pb2,
+    heads_pb2,
+    inference_pb2,
+)
+
+KINDS = {
+    types.TaskKind.SINGLE_LABEL: common_pb2.SINGLE_LABEL,
+    types.TaskKind.MULTI_LABEL: common_pb2.MULTI_LABEL,
+}
+LONG_TEXTS = {types.LongText.TRUNCATE: common_pb2.TRUNCATE, types.LongText.WINDOWS: common_pb2.WINDOWS}
+LONG_TEXT_OF = {number: value for value, number in LONG_TEXTS.items()}
+METHODS = {types.Method.CLOSED_FORM: adaptation_pb2.CLOSED_FORM, types.Method.DENSE: adaptation_pb2.DENSE}
+METHOD_OF = {number: value for value, number in METHODS.items()}
+STATES = {state: adaptation_pb2.JobState.Value(state.name) for state in types.JobState}
+STATE_OF = {number: state for state, number in STATES.items()}
+
+
+def timestamp(moment: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp
+
+
+# Texts in
+
+
+def texts(inputs: Iterable[inference_pb2.Input]) -> list[str]:
+    return [one.text for one in inputs]
+
+
+def examples(messages: Iterable[common_pb2.Example]) -> list[types.Example]:
+    return [types.Example(one.text, tuple(one.labels)) for one in messages]
+
+
+def method(number: int) -> types.Method:
+    """METHOD_UNSPECIFIED is CLOSED_FORM: quick, and never needs tuning."""
+    if number == adaptation_pb2.METHOD_UNSPECIFIED:
+        return types.Method.CLOSED_FORM
+    if number not in METHOD_OF:
+        raise InvalidArgument(f"The method number {number} is unknown to this server.", field="method")
+    return METHOD_OF[number]
+
+
+def options(request: adaptation_pb2.AdaptRequest) -> dict[str, object]:
+    """The method's options that were given, by their proto names."""
+    which = request.WhichOneof("options")
+    if which is None:
+        return {}
+    if which != method(request.method).value:
+        raise InvalidArgument(
+            f"The request asks for {method(request.method).name} and has options of {which.upper()}: send one or the "
+            "other.",
+            field=which,
+        )
+    message = getattr(request, which)
+    return {spec.name: list(value) if spec.is_repeated else value for spec, value in message.ListFields()}
+
+
+def states(numbers: Iterable[int]) -> list[types.JobState]:
+    try:
+        return [STATE_OF[number] for number in numbers]
+    except KeyError as error:
+        raise InvalidArgument(f"The job state number {error} is unknown.", field="states") from None
+
+
+# Answers out
+
+
+def label_scores(scores: Iterable[types.LabelScore]) -> list[common_pb2.LabelScore]:
+    make = common_pb2.LabelScore
+    return [make(label=one.label, probability=one.probability) for one in scores]
+
+
+def prediction(answer: Answer) -> inference_pb2.Prediction:
+    return inference_pb2.Prediction(
+        head=answer.version.name,
+        labels=label_scores(answer.labels),
+        scores=label_scores(answer.scores),
+        values=dict(answer.values),
+        truncated=answer.tokens.truncated,
+        windows=len(answer.tokens.windows),
+        tokens=answer.tokens.count,
+    )
+
+
+def served_head(version: types.VersionInfo) -> inference_pb2.ServedHead:
+    return inference_pb2.ServedHead(
+        name=version.name, digest=version.digest, domain=version.domain, task=version.task
+    )
+
+
+def timings(spent: Timings) -> inference_pb2.Timings:
+    return inference_pb2.Timings(
+        tokenize=spent.tokenize, queue=spent.queue, encode=spent.encode, head=spent.head, total=spent.total
+    )
+
+
+def predict_response(id: str, answers: Answers, backbone: str) -> inference_pb2.PredictResponse:  # noqa: A002
+    return inference_pb2.PredictResponse(
+        id=id,
+        heads=[served_head(version) for version in answers.versions],
+        results=[
+            inference_pb2.InputResult(predictions=[prediction(answer) for answer in row]) for row in answers.rows
+        ],
+        backbone=backbone,
+        timings=timings(answers.timings),
+    )
+
+
+def stream_error(id: str, error: Error) -> inference_pb2.PredictResponse:  # noqa: A002
+    return inference_pb2.PredictResponse(
+        id=id,
+        error=inference_pb2.StreamError(
+            code=code_of(type(error)).value[0], message=error.message, reason=error.reason, metadata=error.metadata
+        ),
+    )
+
+
+def embed_response(vectors: Vectors, backbone: str) -> inference_pb2.EmbedResponse:
+    return inference_pb2.EmbedResponse(
+        embeddings=[
+            inference_pb2.Embedding(
+                values=values.tolist(), truncated=tokens.truncated, windows=len(tokens.windows), tokens=tokens.count
+            )
+            for values, tokens in zip(vectors.values, vectors.tokens, strict=True)
+        ],
+        backbone=backbone,
+        timings=timings(vectors.timings),
+    )
+
+
+def backbone(info: types.BackboneInfo) -> inference_pb2.Backbone:
+    return inference_pb2.Backbone(
+        name=info.name,
+        fingerprint=info.fingerprint,
+        layers=info.layers,
+        dimension=info.dimension,
+        window=info.window,
+        device=info.device,
+        precision=info.precision,
+        engine=info.engine,
+    )
+
+
+# Heads
+
+
+def head(info: types.HeadInfo) -> heads_pb2.Head:
+    return heads_pb2.Head(
+        name=str(info.head),
+        domain=info.domain,
+        task=info.task,
+        aliases=dict(info.aliases),
+        latest_version=info.latest,
+        version_count=info.count,
+        create_time=timestamp(info.created),
+    )
+
+
+def head_version(info: types.VersionInfo, aliases: Mapping[str, int]) -> heads_pb2.HeadVersion:
+    return heads_pb2.HeadVersion(
+        name=info.name,
+        version=info.version,
+        digest=info.digest,
+        backbone=info.backbone,
+        domain=info.domain,
+        task=info.task,
+        kind=KINDS[info.kind],
+        method=info.method.upper(),
+        labels=info.labels,
+        bytes=info.bytes,
+        aliases=sorted(alias for alias, version in aliases.items() if version == info.version),
+        lineage=common_pb2.Lineage(
+            dataset=info.dataset,
+            dataset_rows=info.dataset_rows,
+            job=info.job,
+            create_time=timestamp(info.created),
+        ),
+        report=report(info.report),
+        accepted=info.accepted,
+    )
+
+
+def report(data: Mapping[str, object]) -> common_pb2.Report | None:
+    """Reports are kept as the JSON form of the message."""
+    return ParseDict(dict(data), common_pb2.Report()) if data else None
+
+
+# Jobs
+
+
+def progress(now: types.Progress) -> adaptation_pb2.Progress:
+    return adaptation_pb2.Progress(
+        phase=now.phase,
+        step=now.step,
+        total=now.total,
+        loss=now.loss,
+        metrics=dict(now.metrics),
+        seconds_left=now.seconds_left,
+    )
+
+
+def job(info: types.JobInfo) -> adaptation_pb2.AdaptJob:
+    message = adaptation_pb2.AdaptJob(
+        name=info.name,
+        head=str(info.spec.head),
+        domain=info.spec.domain,
+        task=info.spec.task,
+        method=METHODS[info.spec.method],
+        dataset=str(info.spec.dataset),
+        dataset_rows=info.spec.dataset_rows,
+        state=STATES[info.state],
+        progress=progress(info.progress),
+        create_time=timestamp(info.created),
+        head_digest=info.digest,
+        report=report(info.report),
+        request_id=info.spec.request_id,
+        attempt=info.attempt,
+        cancel_requested=info.cancel_requested,
+    )
+    if info.started:
+        message.start_time.CopyFrom(timestamp(info.started))
+    if info.ended:
+        message.end_time.CopyFrom(timestamp(info.ended))
+    if info.version is not None:
+        message.head_version = f"{info.spec.head}@{info.version}"
+    if info.failure:
+        message.error.CopyFrom(
+            adaptation_pb2.JobError(
+                reason=info.failure.reason, message=info.failure.message, metadata=dict(info.failure.metadata)
+            )
+        )
+    return message
+
+
+def job_event(event: types.JobEvent, ended: types.JobInfo | None) -> adaptation_pb2.JobEvent:
+    return adaptation_pb2.JobEvent(
+        sequence=event.sequence,
+        time=timestamp(event.time),
+        state=STATES[event.state],
+        progress=progress(event.progress),
+        message=event.message,
+        job=job(ended) if ended else None,
+    )
+
+
+# Datasets and domains
+
+
+def dataset(info: types.DatasetInfo) -> datasets_pb2.Dataset:
+    return datasets_pb2.Dataset(
+        name=str(info.name),
+        rows=info.rows,
+        label_counts=dict(info.label_counts),
+        create_time=timestamp(info.created),
+        update_time=timestamp(info.updated),
+    )
+
+
+def task(one: Task) -> domains_pb2.DomainTask:
+    return domains_pb2.DomainTask(
+        name=one.name,
+        kind=KINDS[one.kind],
+        labels=one.labels,
+        metric=one.metric,
+        long_text=LONG_TEXTS[one.long_text],
+        description=one.description,
+    )
+
+
+def domain(found: Found) -> domains_pb2.Domain:
+    return domains_pb2.Domain(
+        name=found.domain.name,
+        distribution=found.distribution,
+        version=found.version,
+        description=found.domain.description,
+        tasks=[task(one) for one in found.domain.tasks],
+    )
