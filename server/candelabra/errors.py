@@ -306,4 +306,4 @@ def every_reason() -> dict[str, type[Error]]:
     def walk(cls: type[Error]) -> list[type[Error]]:
         return [cls, *(leaf for child in cls.__subclasses__() for leaf in walk(child))]
 
-    return {cls.reason: cls for cls in walk(Error) if not cls.__subclasses__()}
+    return {cls.reason: cls for cls in walk(Error) if cls is Internal or not cls.__subclasses__()}

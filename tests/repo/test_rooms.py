@@ -143,7 +143,7 @@ def test_client_stands_alone(root: Path) -> None:
 
 def test_plugins_see_one_module(root: Path) -> None:
     wrong = {}
-    for path in (root / "plugins").glob("*/candelabra_*/**/*.py"):
+    for path in (root / "plugins").glob("*/src/*/**/*.py"):
         names = [name for _, name in imports(ast.parse(path.read_text())) if name.startswith("candelabra.")]
         if deep := [name for name in names if not name.startswith("candelabra.plugin")]:
             wrong[str(path)] = deep
