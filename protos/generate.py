@@ -32,9 +32,7 @@ def compiler() -> Path:
     stamp = home / COMPILER
     if not stamp.exists():
         venv.create(home, clear=True, with_pip=True)
-        subprocess.run(
-            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", COMPILER], check=True
-        )
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", COMPILER], check=True)
         stamp.touch()
     return python
 
@@ -88,7 +86,7 @@ def main() -> int:
         generate(TARGETS)
         return 0
     for name in (differing := stale()):
-        print(f"{name} is out of date: run `make protos` and commit the result.", file=sys.stderr)
+        sys.stderr.write(f"{name} is out of date: run `make protos` and commit the result.\n")
     return 1 if differing else 0
 
 

@@ -1,1 +1,94 @@
-"""Client of the candelabra server."""
+"""Client of the candelabra server: train heads with `adapt`, ask them with `predict`; blocking and asyncio."""
+
+from candelabra_client.aio import AsyncClient
+from candelabra_client.aio_rooms import AsyncAdaptHandle
+from candelabra_client.errors import (
+    Aborted,
+    AlreadyExists,
+    Cancelled,
+    CandelabraError,
+    DataLoss,
+    DeadlineExceeded,
+    FailedPrecondition,
+    Internal,
+    InvalidArgument,
+    JobFailed,
+    NotFound,
+    OutOfRange,
+    PermissionDenied,
+    ResourceExhausted,
+    Unauthenticated,
+    Unavailable,
+    Unimplemented,
+    Unknown,
+)
+from candelabra_client.reports import Report, Score
+from candelabra_client.requests import Ask, Example
+from candelabra_client.results import (
+    Answer,
+    Answers,
+    Appended,
+    Backbone,
+    Dataset,
+    Domain,
+    Embedding,
+    Embeddings,
+    Head,
+    HeadVersion,
+    Job,
+    JobEvent,
+    Prediction,
+    Progress,
+    Timings,
+)
+from candelabra_client.retry import NEVER, Retry
+from candelabra_client.rooms import AdaptHandle
+from candelabra_client.sync import Client
+from candelabra_client.version import __version__
+
+__all__ = [
+    "NEVER",
+    "Aborted",
+    "AdaptHandle",
+    "AlreadyExists",
+    "Answer",
+    "Answers",
+    "Appended",
+    "Ask",
+    "AsyncAdaptHandle",
+    "AsyncClient",
+    "Backbone",
+    "Cancelled",
+    "CandelabraError",
+    "Client",
+    "DataLoss",
+    "Dataset",
+    "DeadlineExceeded",
+    "Domain",
+    "Embedding",
+    "Embeddings",
+    "Example",
+    "FailedPrecondition",
+    "Head",
+    "HeadVersion",
+    "Internal",
+    "InvalidArgument",
+    "Job",
+    "JobEvent",
+    "JobFailed",
+    "NotFound",
+    "OutOfRange",
+    "PermissionDenied",
+    "Prediction",
+    "Progress",
+    "Report",
+    "ResourceExhausted",
+    "Retry",
+    "Score",
+    "Timings",
+    "Unauthenticated",
+    "Unavailable",
+    "Unimplemented",
+    "Unknown",
+    "__version__",
+]

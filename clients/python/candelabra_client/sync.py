@@ -1,0 +1,175 @@
+"""The blocking client."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+import grpc
+
+from candelabra_client import answers, requests, rpcs
+from candelabra_client.calls import Calls
+from candelabra_client.channel import DEFAULT_ADDRESS, Connection
+from candelabra_client.errors import from_call
+from candelabra_client.requests import Ask, Labelled
+from candelabra_client.results import Answers, Backbone, Embeddings
+from candelabra_client.retry import Retry
+from candelabra_client.rooms import AdaptHandle, Datasets, Domains, Heads, Jobs, OnProgress
+from candelabra_client.wire import Wire
+
+
+class Client:
+    """A connection to one server; thread-safe, made once and kept. Use it in `with`, or call `close()`.
+
+    `timeout` of a verb is in seconds and spans its retries; None takes the verb's default. Calls end with a
+    subclass of `CandelabraError`.
+    """
+
+    def __init__(
+        self,
+        address: str = DEFAULT_ADDRESS,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        metadata: Mapping[str, str] | None = None,
+        retry: Retry | None = None,
+        reconnect_seconds: float = 60.0,
+    ) -> None:
+        """`metadata` goes with every call; `reconnect_seconds` is how long a watcher looks for a lost server."""
+        retry = retry or Retry()
+        self._wire = Wire(Connection(address, credentials, metadata or {}))
+        self._calls = Calls(retry, reconnect_seconds)
+        self.heads = Heads(self._wire, self._calls)
+        self.datasets = Datasets(self._wire, self._calls)
+        self.jobs = Jobs(self._wire, self._calls)
+        self.domains = Domains(self._wire, self._calls)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._wire.close()
+
+    def predict(
+        self,
+        texts: str | Iterable[str],
+        heads: str | Iterable[str],
+        *,
+        top_k: int = 0,
+        timeout: float | None = None,
+    ) -> Answers:
+        """Every text answered by every head ("tenant/name", "tenant/name@3", "tenant/name@canary")."""
+        return self._wire.run(self._calls.predict(texts, heads, top_k, timeout))
+
+    def predict_stream(
+        self,
+        items: Iterable[str | Sequence[str] | Ask],
+        heads: str | Sequence[str] = (),
+        *,
+        top_k: int = 0,
+        timeout: float | None = None,
+    ) -> Iterator[Answers]:
+        """One `Answers` an item, in order, over one open stream. `heads` serves items that name none.
+
+        An item that the server refuses comes back with `.error` set and does not end the stream.
+        """
+        asked: deque[Sequence[str]] = deque()
+        broken: list[Exception] = []
+
+        def outgoing() -> Iterator[Any]:
+            try:
+                for item in items:
+                    request = requests.ask(item, heads, top_k)
+                    asked.append(request.heads)
+                    yield request
+            except Exception as error:
+                # Runs in a thread of grpc, which would swallow it: kept for the caller, and the stream is ended.
+                broken.append(error)
+
+        stream = self._wire.call(rpcs.PREDICT_STREAM, outgoing(), timeout)
+        try:
+            for response in stream:
+                yield answers.answers(response, asked.popleft())
+        except grpc.RpcError as error:
+            raise from_call(error) from None
+        finally:
+            stream.cancel()
+        if broken:
+            raise broken[0]
+
+    def embed(
+        self,
+        texts: str | Iterable[str],
+        *,
+        pooling: str = "mean",
+        layer: int | None = None,
+        normalize: bool = False,
+        long_text: str = "",
+        tenant: str = "",
+        timeout: float | None = None,
+    ) -> Embeddings:
+        """The vectors that heads see. `pooling`: mean or cls; `layer`: None is the last; `long_text`: truncate or windows."""
+        return self._wire.run(self._calls.embed(texts, pooling, layer, normalize, long_text, tenant, timeout))
+
+    def adapt(
+        self,
+        head: str,
+        examples: Iterable[Labelled] | None = None,
+        *,
+        dataset: str | None = None,
+        validation: Iterable[Labelled] | None = None,
+        domain: str = "",
+        task: str = "",
+        method: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        alias: str = "",
+        promote: bool = True,
+        force: bool = False,
+        seed: int = 0,
+        request_id: str | None = None,
+        wait: bool = False,
+        on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> AdaptHandle:
+        """Starts the training of the head's next version; it goes on when this process ends.
+
+        `options` are those of the method: solver, layers, ridge (closed_form); hidden, learning_rate, max_epochs,
+        patience, layers (dense). The same `request_id` gives the same job. With `wait` (or `on_progress`) it comes
+        back when the job has ended or after `timeout` seconds.
+        """
+        waits = wait or on_progress is not None
+        job = self._wire.run(
+            self._calls.adapt(
+                head,
+                request_id,
+                None if waits else timeout,
+                examples_=examples,
+                dataset=dataset,
+                validation=validation,
+                domain=domain,
+                task=task,
+                method=method,
+                options=options,
+                alias=alias,
+                no_promote=not promote,
+                force=force,
+                seed=seed,
+            )
+        )
+        handle = AdaptHandle(self._wire, self._calls, job)
+        if waits:
+            handle.wait(timeout, on_progress=on_progress)
+        return handle
+
+    def backbone(self, *, timeout: float | None = None) -> Backbone:
+        return self._wire.run(self._calls.backbone(timeout))
+
+    def health(self, service: str = "", *, timeout: float | None = None) -> str:
+        """ "serving" or "not_serving"; of one service ("candelabra.v1.Inference") or of the whole server."""
+        return self._wire.run(self._calls.health(service, timeout))
