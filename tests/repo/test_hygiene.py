@@ -1,0 +1,110 @@
+"""The repository itself: files of readable size, tests beside the code, nothing about the machine it was made on."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+MAX_LINES = 400
+
+# Paths and hosts of somebody's machine or registry. Written in pieces, so that this file does not find itself.
+FOREIGN = re.compile(
+    r"(?<![\w.])/(?:" + "work" + "|" + "root" + r")/|/(?:home|" + r"Users)/\w|/opt/(?:wheels|py" + "pi)"
+    r"|py" + r"pi\.org|python" + r"hosted\.org|npm" + r"js\.org|debian" + r"\.org|pytorch" + r"\.org"
+)
+
+# Modules whose tests have another name or place, relative to tests/.
+TESTED_ELSEWHERE = {
+    "__main__": "e2e",  # started as a process
+}
+
+
+@pytest.fixture(scope="module")
+def tracked(root: Path) -> list[Path]:
+    """Every file that git knows of, generated code excluded."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    paths = [root / name for name in listed.stdout.split("\0") if name]
+    return [path for path in paths if path.is_file() and path.parent.name != "v1"]
+
+
+def lines_about_this_machine(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if FOREIGN.search(line)]
+
+
+def test_nothing_names_a_machine(root: Path, tracked: list[Path]) -> None:
+    found = {}
+    for path in tracked:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        if lines := lines_about_this_machine(text):
+            found[str(path.relative_to(root))] = lines[:3]
+    assert found == {}
+
+
+@pytest.mark.parametrize("text", ["cd /wo" + "rk/main", "in /ro" + "ot/.cache", "https://py" + "pi.org/simple"])
+def test_the_check_sees_a_machine(text: str) -> None:
+    assert lines_about_this_machine(text) == [text]
+
+
+def test_files_can_be_read_in_one_sitting(root: Path, tracked: list[Path]) -> None:
+    long = {
+        str(path.relative_to(root)): count
+        for path in tracked
+        if path.suffix in (".py", ".proto", ".js") and (count := len(path.read_text().splitlines())) > MAX_LINES
+    }
+    assert long == {}
+
+
+def test_every_file_says_what_it_is_for(root: Path, tracked: list[Path]) -> None:
+    silent = [
+        str(path.relative_to(root))
+        for path in tracked
+        if path.suffix == ".py" and path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+    assert silent == []
+
+
+def test_names_of_test_files_are_unique(tracked: list[Path]) -> None:
+    names = [path.name for path in tracked if path.name.startswith("test_")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
+def modules(package: Path) -> Iterator[tuple[str, str]]:
+    """(folder, module) of every hand-written module of the server; the folder of a top-level one is empty."""
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package).with_suffix("").parts
+        if parts[-1] != "__init__" and parts[0] != "v1" and "migrations" not in parts:
+            yield "/".join(parts[:-1]), parts[-1]
+
+
+def test_tests_mirror_the_code(root: Path) -> None:
+    """tests/unit has the server's folders; a test file is named for a module or for what several do together."""
+    package = root / "server" / "candelabra"
+    rooms = {folder for folder, _ in modules(package)}
+    unit = root / "tests" / "unit"
+    folders = {str(path.parent.relative_to(unit)).removeprefix(".") for path in unit.rglob("test_*.py")}
+    assert folders <= rooms
+
+
+def test_every_module_is_tested(root: Path) -> None:
+    """By a file of its name below tests/, or by one that imports it."""
+    tests = [path for path in (root / "tests").rglob("*.py") if path.parent.name != "repo"]
+    names = {path.name for path in tests}
+    text = "\n".join(path.read_text() for path in tests)
+    untested = []
+    for folder, module in modules(root / "server" / "candelabra"):
+        dotted = ".".join(["candelabra", *folder.split("/")] if folder else ["candelabra"])
+        imported = f"{dotted}.{module}" in text or re.search(rf"from {re.escape(dotted)} import .*\b{module}\b", text)
+        elsewhere = module in TESTED_ELSEWHERE and (root / "tests" / TESTED_ELSEWHERE[module]).is_dir()
+        if not (f"test_{module}.py" in names or imported or elsewhere):
+            untested.append(f"{dotted}.{module}")
+    assert untested == []
