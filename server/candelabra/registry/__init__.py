@@ -1,0 +1,7 @@
+"""The registry: heads, versions, aliases, datasets and jobs in SQL. It is the truth; memory is a cache of it."""
+
+from candelabra.registry.heads import Changes
+from candelabra.registry.jobs import Beat
+from candelabra.registry.registry import Registry
+
+__all__ = ["Beat", "Changes", "Registry"]

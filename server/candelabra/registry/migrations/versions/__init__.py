@@ -1,0 +1,1 @@
+"""Schema changes, one numbered file each, run when a registry is opened."""
