@@ -53,6 +53,10 @@ class Doors(grpc.GenericRpcHandler):
         """`register` is the generated add_…Servicer_to_server; `always` keeps a service open in every state."""
         register(servicer, _Collector(self, always))
 
+    def methods(self) -> list[str]:
+        """Every RPC, as the metrics and the log name it: "Inference/Predict"."""
+        return [_short(path) for path in self.handlers]
+
     def open(self) -> None:
         self.state = State.OPEN
 
@@ -246,7 +250,7 @@ async def _not_built(request: Any, context: Any) -> None:
 
 
 def _short(path: str) -> str:
-    return path.removeprefix(OURS).lstrip("/")
+    return path.removeprefix(OURS).removeprefix("/")
 
 
 def _code(code: object) -> StatusCode:
