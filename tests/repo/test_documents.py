@@ -96,7 +96,12 @@ def test_settings_that_the_prose_names_exist(root: Path) -> None:
 
 def test_make_targets_that_are_shown_exist(root: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (root / "Makefile").read_text(), flags=re.MULTILINE))
-    pages = [root / "README.md", root / "CONTRIBUTING.md", *(root / "docs").rglob("*.md"), root / "protos" / "README.md"]
+    pages = [
+        root / "README.md",
+        root / "CONTRIBUTING.md",
+        *(root / "docs").rglob("*.md"),
+        root / "protos" / "README.md",
+    ]
     shown = {
         word for page in pages for word in re.findall(r"(?:^ {4}|`)make ([a-z]+)", page.read_text(), flags=re.MULTILINE)
     }

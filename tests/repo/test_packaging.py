@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,11 @@ def pins(root: Path) -> dict[str, Requirement]:
 
 @pytest.fixture(scope="module")
 def projects(root: Path) -> dict[str, dict]:
-    paths = [root / "pyproject.toml", root / "clients" / "python" / "pyproject.toml", *root.glob("plugins/*/pyproject.toml")]
+    paths = [
+        root / "pyproject.toml",
+        root / "clients" / "python" / "pyproject.toml",
+        *root.glob("plugins/*/pyproject.toml"),
+    ]
     return {str(path.parent.relative_to(root)): tomllib.loads(path.read_text()) for path in paths}
 
 
@@ -68,8 +73,6 @@ def test_pins_are_exact_and_public(pins: dict[str, Requirement]) -> None:
 
 def test_installed_is_what_is_pinned(pins: dict[str, Requirement]) -> None:
     """Numbers of benchmarks and tests are those of the pinned versions."""
-    from importlib.metadata import distributions
-
     environment = default_environment()
     for distribution in distributions():
         name = canonicalize_name(distribution.name)
@@ -82,7 +85,11 @@ def test_installed_is_what_is_pinned(pins: dict[str, Requirement]) -> None:
 @pytest.mark.parametrize("name", ["Makefile", "Dockerfile"])
 def test_every_install_uses_the_pins(root: Path, name: str) -> None:
     text = (root / name).read_text().replace("\\\n", " ")
-    installs = [line for line in text.splitlines() if re.search(r"\binstall\b.*(-e |--quiet|setuptools)", line) and "pip" in line]
+    installs = [
+        line
+        for line in text.splitlines()
+        if re.search(r"\binstall\b.*(-e |--quiet|setuptools)", line) and "pip" in line
+    ]
     assert installs
     assert [line for line in installs if not re.search(r"(-c|--constraint) \S*(constraints|torch)\.txt", line)] == []
 
@@ -127,4 +134,6 @@ def test_the_server_ships_its_migrations_and_types(projects: dict[str, dict], ro
     package = root / "server" / "candelabra"
     shipped = {path for pattern in globs for path in package.glob(pattern)}
     assert package / "py.typed" in shipped
-    assert [path for path in (package / "registry" / "migrations" / "versions").glob("0*.py") if path not in shipped] == []
+    assert [
+        path for path in (package / "registry" / "migrations" / "versions").glob("0*.py") if path not in shipped
+    ] == []

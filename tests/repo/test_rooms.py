@@ -11,7 +11,7 @@ import pytest
 
 # Lowest first. A room may import itself and what stands before it; docs/architecture.md says what each is for.
 ORDER = (
-    "errors", "types", "settings", "limits", "log", "metrics", "plugin", "general", "discovery",
+    "errors", "types", "settings", "limits", "log", "metrics", "gpu", "plugin", "general", "discovery",
     "registry", "backbones", "engine", "heads", "testing", "adapt", "predict", "v1", "rpc", "app", "cli", "__main__",
 )  # fmt: skip
 
@@ -26,13 +26,14 @@ WALLS = {
     "sqlalchemy": {"registry", "app"},
     "alembic": {"registry", "app"},
     "prometheus_client": {"metrics", "app"},
-    "candelabra_client": {"cli"},
+    "candelabra_client": {"cli", "testing"},
 }
 
 # Files that may touch the environment, with the reason.
 ENVIRONMENT = {
     "settings.py": "reads it, once",
     "adapt/process.py": "hands it on to the training process, with its number of threads",
+    "testing/server.py": "hands it on to the server that a test starts",
 }
 
 # Modules that can run code that comes with data.
@@ -76,9 +77,7 @@ def out_of_order(room: str, source: str) -> list[str]:
 def unsafe(source: str) -> list[str]:
     """Places where code could come in with data."""
     tree = ast.parse(source)
-    found = [
-        f"line {line}: {name}" for line, name in imports(tree) if name.partition(".")[0] in UNSAFE_MODULES
-    ]
+    found = [f"line {line}: {name}" for line, name in imports(tree) if name.partition(".")[0] in UNSAFE_MODULES]
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
@@ -135,7 +134,9 @@ def test_no_code_comes_in_with_data(root: Path) -> None:
 
 def test_only_settings_reads_the_environment(root: Path, server: list[tuple[str, Path]]) -> None:
     package = root / "server" / "candelabra"
-    found = {str(path.relative_to(package)): lines for _, path in server if (lines := reads_environment(path.read_text()))}
+    found = {
+        str(path.relative_to(package)): lines for _, path in server if (lines := reads_environment(path.read_text()))
+    }
     assert set(found) == set(ENVIRONMENT), found
 
 
