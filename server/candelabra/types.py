@@ -184,6 +184,8 @@ class VersionInfo:
     dataset_rows: int = 0
     job: str = ""
     report: Mapping[str, object] = field(default_factory=dict)
+    # Orders what is known of one head: the registry's revision when it last changed.
+    revision: int = field(default=0, compare=False)
 
     @property
     def name(self) -> str:
@@ -221,6 +223,7 @@ class HeadInfo:
     latest: int
     count: int
     created: datetime
+    revision: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

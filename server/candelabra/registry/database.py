@@ -29,7 +29,8 @@ class Database:
         parsed = _parse(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._engine = _sqlite(parsed) if self.is_sqlite else _postgresql(parsed)
-        # SQLite has one level, serializable. Writers on PostgreSQL lock what they decide on, and must then see the newest.
+        # SQLite has one level, serializable. Writers on PostgreSQL lock what they decide on, and then must see the
+        # newest state of it.
         reads: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         writes: dict[str, Any] = {"write": True} if self.is_sqlite else {"isolation_level": "READ COMMITTED"}
         self._reads = self._engine.execution_options(**reads)

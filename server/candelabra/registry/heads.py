@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, select, tuple_, update
@@ -138,7 +138,7 @@ class HeadTable:
                 )
             conn.execute(delete(version).where(version.c.head_id == owner.id, version.c.number == number))
             versions.mark(conn, owner.id, change)
-            return (found,)
+            return (replace(found, revision=change),)
 
     def digests(self) -> set[str]:
         """The digests of all versions: what the head store must keep."""
@@ -154,7 +154,7 @@ def _info(conn: Connection, name: OwnedName) -> HeadInfo:
 def _delete_head(conn: Connection, owner: Row[Any], change: int) -> Sequence[VersionInfo]:
     labels = versions.parser_of_labels()
     found = select(*versions.BRIEF).where(version.c.head_id == owner.id).order_by(version.c.number)
-    gone = tuple(versions.to_version(row, owner, labels) for row in conn.execute(found))
+    gone = tuple(replace(versions.to_version(row, owner, labels), revision=change) for row in conn.execute(found))
     aliases.remove(conn, owner.id)
     conn.execute(delete(version).where(version.c.head_id == owner.id))
     conn.execute(update(head).where(head.c.id == owner.id).values(deleted=True, revision=change))

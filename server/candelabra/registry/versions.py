@@ -85,7 +85,7 @@ def add_version(conn: Connection, change: int, draft: VersionDraft, to_alias: st
     conn.execute(update(head).where(head.c.id == owner.id).values(last_number=number, revision=change))
     if to_alias is not None:
         aliases.point(conn, owner.id, to_alias, number, now)
-    return find_version(conn, owner, number, report=True)
+    return find_version(conn, find_head(conn, draft.head), number, report=True)
 
 
 def to_version(row: Row[Any], owner: Row[Any], labels: Callable[[str], tuple[str, ...]]) -> VersionInfo:
@@ -106,6 +106,7 @@ def to_version(row: Row[Any], owner: Row[Any], labels: Callable[[str], tuple[str
         dataset_rows=row.dataset_rows,
         job=row.job,
         report=getattr(row, "report", {}),
+        revision=owner.revision,
     )
 
 
@@ -134,6 +135,7 @@ def head_infos(conn: Connection, rows: Iterable[Row[Any]], picked: Select[Any]) 
             latest=counted[row.id].latest if row.id in counted else 0,
             count=counted[row.id].versions if row.id in counted else 0,
             created=row.created,
+            revision=row.revision,
         )
         for row in rows
     ]
