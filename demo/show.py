@@ -74,7 +74,8 @@ def answers(out: Console, texts: Sequence[str], found: Answers) -> None:
     spent = found.timings
     out.print(
         f"  {len(texts)} × {len(found.heads)} answers in {1000 * spent.total:.0f} ms: "
-        f"tokenize {1000 * spent.tokenize:.1f}, queue {1000 * spent.queue:.1f}, encode {1000 * spent.encode:.1f}, heads {1000 * spent.head:.1f}"
+        f"tokenize {1000 * spent.tokenize:.1f}, queue {1000 * spent.queue:.1f}, "
+        f"encode {1000 * spent.encode:.1f}, heads {1000 * spent.head:.1f}"
     )
 
 
