@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_cache_dir, user_data_dir
 
@@ -18,7 +19,7 @@ from candelabra.errors import InvalidArgument
 PREFIX = "CANDELABRA_"
 
 
-def setting(default: object, help: str) -> object:  # noqa: A002 - the word that command lines use
+def setting(default: Any, help: str) -> Any:  # noqa: A002 - the word that command lines use
     return field(default=default, metadata={"help": help})
 
 

@@ -1,4 +1,4 @@
-"""What the README shows is run: its Python against a real server, its grpcurl calls through reflection's descriptors."""
+"""What the README shows is run: its Python, and its grpcurl calls as messages, against a real server."""
 
 from __future__ import annotations
 
