@@ -1,0 +1,1 @@
+"""The engine: one frozen encoder, one thread that touches it, and the queue in front."""

@@ -1,0 +1,70 @@
+"""Features of texts seen before, bounded by bytes; the least recently used make room."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+
+from candelabra.types import Slot
+
+_SALT = secrets.token_bytes(32)
+OVERHEAD = 400  # bytes of Python objects around one entry, about
+
+
+def cache_key(tenant: str, windows: Sequence[np.ndarray]) -> bytes:
+    """Names a tokenized text of a tenant. Keyed anew in every process: it tells nothing about the text.
+
+    The tenant is part of it, so that nobody can learn by timing what another tenant has asked.
+    """
+    digest = hashlib.blake2b(key=_SALT, digest_size=16)
+    digest.update(f"{tenant}\0{len(windows)}".encode())
+    for window in windows:
+        digest.update(b"\0%d\0" % len(window))
+        digest.update(np.ascontiguousarray(window, dtype=np.int32).data)
+    return digest.digest()
+
+
+class FeatureCache:
+    """Thread-safe. `capacity` 0 turns it off."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.bytes = 0
+        self._entries: OrderedDict[bytes, Mapping[Slot, np.ndarray]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: bytes, slots: Collection[Slot]) -> Mapping[Slot, np.ndarray] | None:
+        """The vectors, if every one of `slots` is there."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None or any(slot not in entry for slot in slots):
+                return None
+            self._entries.move_to_end(key)
+            return entry
+
+    def put(self, key: bytes, vectors: Mapping[Slot, np.ndarray]) -> None:
+        """Adds these vectors to those known of the text."""
+        if not self.capacity:
+            return
+        with self._lock:
+            known = self._entries.pop(key, {})
+            self.bytes -= _size(known)
+            # Copies: a view would keep the arrays of the whole batch alive.
+            merged = {**known, **{slot: vector.copy() for slot, vector in vectors.items() if slot not in known}}
+            self._entries[key] = merged
+            self.bytes += _size(merged)
+            while self.bytes > self.capacity:
+                _, oldest = self._entries.popitem(last=False)
+                self.bytes -= _size(oldest)
+
+
+def _size(entry: Mapping[Slot, np.ndarray]) -> int:
+    return OVERHEAD + sum(vector.nbytes + 100 for vector in entry.values()) if entry else 0
