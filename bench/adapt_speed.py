@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 
 import torch
-from candelabra.backbones.fetch import resolve
+from candelabra.backbones import resolve
 from candelabra.settings import Settings
 from candelabra.testing.server import start_server
 from candelabra_client import Client

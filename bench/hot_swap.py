@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
-from candelabra.backbones.fetch import resolve
+from candelabra.backbones import resolve
 from candelabra.engine.tokenizer import Tokenizer
 from candelabra.engine.torch_encoder import TorchEncoder
 from candelabra.heads.head import Head

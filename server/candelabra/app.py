@@ -27,7 +27,7 @@ from candelabra.adapt.encode import FeatureEncoder
 from candelabra.adapt.process import TrainerProcess
 from candelabra.adapt.service import Jobs
 from candelabra.adapt.worker import Worker
-from candelabra.backbones.fetch import resolve
+from candelabra.backbones import resolve
 from candelabra.engine.encoder import Encoder
 from candelabra.engine.feature_cache import FeatureCache
 from candelabra.engine.lane import Lane
@@ -188,11 +188,11 @@ class App:
         )
         metrics.know_methods(self.doors.methods())
         encoder = FeatureEncoder(self.lane, loaded.tokenizer, self.threads)
-        await asyncio.to_thread(registry.jobs.requeue, self.owner)
-        for _ in range(settings.trainers):
+        for owner in self._owners():
+            await asyncio.to_thread(registry.jobs.requeue, owner)
             trainer = TrainerProcess(settings.trainer_threads or os.cpu_count() or 1, metrics)
             worker = Worker(
-                owner=self.owner,
+                owner=owner,
                 registry=registry,
                 jobs=jobs,
                 store=store,
@@ -209,6 +209,10 @@ class App:
         self._spawn(every(settings.registry_poll_seconds, shelf.refresh))
         self._spawn(every(WATCH_SECONDS, lambda: self._count_jobs(registry)))
         self._spawn(every(WATCH_SECONDS, GpuWatch(metrics).read))
+
+    def _owners(self) -> list[str]:
+        """The names under which this server's workers claim jobs."""
+        return [f"{self.owner}.{number}" for number in range(self.settings.trainers)]
 
     def _count_jobs(self, registry: Registry) -> None:
         counts = registry.jobs.counts()
@@ -233,7 +237,8 @@ class App:
         if self.lane:
             await self.lane.stop()
         if self.registry:
-            await asyncio.to_thread(self.registry.jobs.requeue, self.owner)
+            for owner in self._owners():
+                await asyncio.to_thread(self.registry.jobs.requeue, owner)
             self.registry.close()
         if self._metrics_server:
             self._metrics_server.shutdown()
@@ -248,7 +253,7 @@ def load(settings: Settings) -> Loaded:
     """The slow part of a start: database, plugins, backbone."""
     registry = Registry.open(settings.database)
     domains = dict(discovery.load())
-    backbone = resolve(settings.backbone, settings.cache)
+    backbone = resolve(settings.backbone, settings.cache, settings.window)
     tokenizer = Tokenizer.load(backbone, settings.window, settings.window_overlap, settings.max_windows)
     encoder = TorchEncoder.load(backbone, settings.device, settings.precision, settings.threads)
     return Loaded(registry, domains, encoder, tokenizer)
@@ -268,7 +273,7 @@ def take(folder: Path) -> IO[str]:
 
 
 def owner_of(folder: Path) -> str:
-    """The name under which this folder's server claims jobs: the same after every restart."""
+    """The name of this folder's server: the same after every restart."""
     path = folder / "owner"
     if not path.exists():
         path.write_text(uuid.uuid4().hex, encoding="ascii")
