@@ -31,8 +31,10 @@ def compiler() -> Path:
     python = home / "bin" / "python"
     stamp = home / COMPILER
     if not stamp.exists():
-        venv.create(home, clear=True, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", COMPILER], check=True)
+        # This interpreter's pip fills it: where ensurepip is missing (Debian's python3-venv), venv cannot.
+        venv.create(home, clear=True, with_pip=False)
+        pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
+        subprocess.run([*pip, "install", "--quiet", COMPILER], check=True)
         stamp.touch()
     return python
 

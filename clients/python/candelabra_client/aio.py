@@ -123,7 +123,7 @@ class AsyncClient:
         tenant: str = "",
         timeout: float | None = None,
     ) -> Embeddings:
-        """The vectors that heads see. `pooling`: mean or cls; `layer`: None is the last; `long_text`: truncate, windows."""
+        """The vectors heads see. `pooling`: mean, cls; `layer`: None is the last; `long_text`: truncate, windows."""
         return await self._wire.run(self._calls.embed(texts, pooling, layer, normalize, long_text, tenant, timeout))
 
     async def adapt(

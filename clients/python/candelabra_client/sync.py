@@ -114,7 +114,7 @@ class Client:
         tenant: str = "",
         timeout: float | None = None,
     ) -> Embeddings:
-        """The vectors that heads see. `pooling`: mean or cls; `layer`: None is the last; `long_text`: truncate, windows."""
+        """The vectors heads see. `pooling`: mean, cls; `layer`: None is the last; `long_text`: truncate, windows."""
         return self._wire.run(self._calls.embed(texts, pooling, layer, normalize, long_text, tenant, timeout))
 
     def adapt(
