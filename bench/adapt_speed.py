@@ -7,15 +7,15 @@ import time
 from collections import defaultdict
 
 import torch
-from candelabra.backbones import resolve
-from candelabra.settings import Settings
-from candelabra.testing.server import start_server
-from candelabra_client import Client
 from transformers import AutoModel, AutoTokenizer
 
 from bench import datasets
 from bench.measure import table
 from bench.quality import test_score
+from candelabra.backbones import resolve
+from candelabra.settings import Settings
+from candelabra.testing.server import start_server
+from candelabra_client import Client
 
 SHOTS = 8
 TEXTBOOK_BATCH = 32
@@ -59,8 +59,8 @@ def textbook(train: list[tuple[str, list[str]]], test: list[tuple[str, list[str]
     layer = torch.nn.Linear(model.config.hidden_size, len(labels))
     adam = torch.optim.Adam(layer.parameters(), lr=TEXTBOOK_RATE)
     best, since, state = float("inf"), 0, {}
-    epoch = 0
-    for epoch in range(1, TEXTBOOK_EPOCHS + 1):
+    epochs = 0
+    for epochs in range(1, TEXTBOOK_EPOCHS + 1):
         order = torch.randperm(len(used)).tolist()
         for batch in batches([used[index] for index in order]):
             loss = torch.nn.functional.cross_entropy(
@@ -91,7 +91,7 @@ def textbook(train: list[tuple[str, list[str]]], test: list[tuple[str, list[str]
         for batch in batches(test):
             guess = layer(features([text for text, _ in batch])).argmax(1).tolist()
             right += sum(labels[index] == row[1][0] for index, row in zip(guess, batch, strict=True))
-    return seconds, right / len(test), epoch
+    return seconds, right / len(test), epochs
 
 
 def run(repeats: int = 5, with_textbook: bool = True) -> str:

@@ -14,11 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from candelabra.testing.server import Server, start_server
-from candelabra_client import CandelabraError, Client, NotFound
-
 from bench.measure import table
 from bench.random_heads import random_head
+from candelabra.testing.server import Server, start_server
+from candelabra_client import CandelabraError, Client, NotFound
 
 GOOD_ENDS = ("succeeded", "rejected")
 
@@ -69,9 +68,12 @@ class Actors:
 
     def adapt(self, client: Client, number: int) -> None:
         examples = [
-            (f"Round {self.round}.{number}: note {index} about a {'late' if index % 2 else 'early'} train", ("early", "late")[index % 2])
+            (
+                f"Round {self.round}.{number}: note {index} about a {'late' if index % 2 else 'early'} train",
+                ("early", "late")[index % 2],
+            )
             for index in range(24)
-        ]  # fmt: skip
+        ]
         handle = client.adapt(
             f"crash/head-{number % 3}", examples, request_id=f"{self.round}-{number}", force=True, timeout=2
         )
@@ -132,7 +134,9 @@ def run(kills: int = 50, data: Path | None = None, database_url: str = "", longe
         with Client(server.address) as client:
             backbone = client.backbone()
             for seed in range(5):
-                version = client.heads.import_("crash/promoted", random_head(backbone, seed, 3).to_bytes(), alias="live")
+                version = client.heads.import_(
+                    "crash/promoted", random_head(backbone, seed, 3).to_bytes(), alias="live"
+                )
                 ledger.versions[version.name] = version.digest
                 ledger.alias = version.name
         promoted = dict(ledger.versions)
@@ -154,6 +158,15 @@ def run(kills: int = 50, data: Path | None = None, database_url: str = "", longe
         states = Counter(job.state for job in finished)
     report = table(
         ("kills", "seconds", "acknowledged", "jobs ended", "of them started more than once", "lies"),
-        [(kills, f"{time.perf_counter() - began:.0f}", dict(ledger.actions), dict(states), sum(count for tries, count in attempts.items() if tries > 1), len(ledger.lies))],
-    )  # fmt: skip
+        [
+            (
+                kills,
+                f"{time.perf_counter() - began:.0f}",
+                dict(ledger.actions),
+                dict(states),
+                sum(count for tries, count in attempts.items() if tries > 1),
+                len(ledger.lies),
+            )
+        ],
+    )
     return report + "".join(f"\n- {lie}" for lie in ledger.lies)

@@ -7,12 +7,11 @@ import random
 import statistics
 from dataclasses import dataclass
 
-from candelabra.testing.server import Server, start_server
-from candelabra_client import AsyncClient, Client
-
 from bench.measure import Latencies, closed_loop, table
 from bench.random_heads import label_count, random_head
 from bench.texts import mixed, short
+from candelabra.testing.server import Server, start_server
+from candelabra_client import AsyncClient, Client
 
 TENANTS = 20
 
@@ -44,7 +43,18 @@ def fill(server: Server, count: int) -> list[str]:
     return names
 
 
-async def compare(server: Server, few: list[list[str]], many: list[list[str]], *, clients: int, repeats: int, calls: int, percent: float, texts: list[str], name: str) -> Ratio:
+async def compare(
+    server: Server,
+    few: list[list[str]],
+    many: list[list[str]],
+    *,
+    clients: int,
+    repeats: int,
+    calls: int,
+    percent: float,
+    texts: list[str],
+    name: str,
+) -> Ratio:
     """The two kinds of call in turn, `repeats` times each; every call has a text of its own."""
     chance = random.Random(1)
     results: tuple[list[float], list[float]] = ([], [])
@@ -53,7 +63,9 @@ async def compare(server: Server, few: list[list[str]], many: list[list[str]], *
 
         async def run(choices: list[list[str]], count: int) -> Latencies:
             async def call(number: int) -> object:
-                return await client.predict(f"{texts[number % len(texts)]} {next(used)}", chance.choice(choices), top_k=1)
+                return await client.predict(
+                    f"{texts[number % len(texts)]} {next(used)}", chance.choice(choices), top_k=1
+                )
 
             return await closed_loop(call, clients, calls=count)
 
@@ -72,15 +84,48 @@ async def measure(server: Server, heads: list[str], repeats: int, calls: int) ->
     one, twenty = [[heads[0]]], [heads[:20]]
     every = [[name] for name in heads]
     return [
-        await compare(server, one, twenty, clients=1, repeats=repeats, calls=calls, percent=50, texts=lone, name="fan-out to 20 heads, 1 client, p50"),
-        await compare(server, one, twenty, clients=4, repeats=repeats, calls=calls, percent=50, texts=mix, name="fan-out to 20 heads, 4 clients, p50"),
-        await compare(server, one, every, clients=4, repeats=repeats, calls=2 * calls, percent=95, texts=mix, name=f"{len(heads)} resident heads, 4 clients, p95"),
-    ]  # fmt: skip
+        await compare(
+            server,
+            one,
+            twenty,
+            clients=1,
+            repeats=repeats,
+            calls=calls,
+            percent=50,
+            texts=lone,
+            name="fan-out to 20 heads, 1 client, p50",
+        ),
+        await compare(
+            server,
+            one,
+            twenty,
+            clients=4,
+            repeats=repeats,
+            calls=calls,
+            percent=50,
+            texts=mix,
+            name="fan-out to 20 heads, 4 clients, p50",
+        ),
+        await compare(
+            server,
+            one,
+            every,
+            clients=4,
+            repeats=repeats,
+            calls=2 * calls,
+            percent=95,
+            texts=mix,
+            name=f"{len(heads)} resident heads, 4 clients, p95",
+        ),
+    ]
 
 
 def run(count: int = 1000, repeats: int = 7, calls: int = 200) -> str:
     with start_server(feature_cache_bytes=0) as server:
         heads = fill(server, count)
         ratios = asyncio.run(measure(server, heads, repeats, calls))
-    rows = [(r.name, f"{r.few:.2f}", f"{r.many:.2f}", f"{r.ratio:.3f}", " ".join(f"{p:.3f}" for p in r.pairs)) for r in ratios]
+    rows = [
+        (r.name, f"{r.few:.2f}", f"{r.many:.2f}", f"{r.ratio:.3f}", " ".join(f"{p:.3f}" for p in r.pairs))
+        for r in ratios
+    ]
     return table(("what", "one head, ms", "many heads, ms", "median ratio", "ratios of the repeats"), rows)

@@ -13,6 +13,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from bench.measure import table
+from bench.random_heads import label_count, random_head
+from bench.texts import mixed
 from candelabra.backbones import resolve
 from candelabra.engine.tokenizer import Tokenizer
 from candelabra.engine.torch_encoder import TorchEncoder
@@ -21,10 +25,6 @@ from candelabra.settings import Settings
 from candelabra.testing.server import Server, start_server
 from candelabra.types import LongText
 from candelabra_client import Answers, AsyncClient, Backbone, CandelabraError, FailedPrecondition, NotFound
-
-from bench.measure import table
-from bench.random_heads import label_count, random_head
-from bench.texts import mixed
 
 TENANTS = 20
 TOLERANCE = 2e-3  # of a probability: another batch shape gives other last bits, and random heads amplify them
@@ -57,9 +57,31 @@ class Result:
 
     def table(self) -> str:
         return table(
-            ("seconds", "calls", "predictions", "failed calls", "versions seen", "answers recomputed", "wrong answers", "largest difference", "changes"),
-            [(f"{self.seconds:.0f}", self.calls, self.predictions, sum(self.failed.values()), self.versions, self.checked, self.wrong, f"{self.worst:.1e}", ", ".join(f"{count} {name}" for name, count in sorted(self.actions.items())))],
-        )  # fmt: skip
+            (
+                "seconds",
+                "calls",
+                "predictions",
+                "failed calls",
+                "versions seen",
+                "answers recomputed",
+                "wrong answers",
+                "largest difference",
+                "changes",
+            ),
+            [
+                (
+                    f"{self.seconds:.0f}",
+                    self.calls,
+                    self.predictions,
+                    sum(self.failed.values()),
+                    self.versions,
+                    self.checked,
+                    self.wrong,
+                    f"{self.worst:.1e}",
+                    ", ".join(f"{count} {name}" for name, count in sorted(self.actions.items())),
+                )
+            ],
+        )
 
 
 async def remember(client: AsyncClient, ledger: Ledger, name: str) -> None:
@@ -89,7 +111,9 @@ async def add_version(
         await client.heads.promote(version.name)
 
 
-async def predictor(client: AsyncClient, ledger: Ledger, names: list[str], texts: list[str], end: float, chance: random.Random) -> None:
+async def predictor(
+    client: AsyncClient, ledger: Ledger, names: list[str], texts: list[str], end: float, chance: random.Random
+) -> None:
     while time.monotonic() < end:
         asked = chance.sample(names, chance.randint(1, 4))
         some = chance.sample(texts, chance.randint(1, LEAST_TEXTS))
@@ -107,7 +131,15 @@ async def predictor(client: AsyncClient, ledger: Ledger, names: list[str], texts
                 ledger.answers.append((text, prediction.head, prediction.digest, dict(prediction.scores)))
 
 
-async def churn(client: AsyncClient, ledger: Ledger, backbone: Backbone, names: list[str], end: float, chance: random.Random, seed: int) -> None:
+async def churn(
+    client: AsyncClient,
+    ledger: Ledger,
+    backbone: Backbone,
+    names: list[str],
+    end: float,
+    chance: random.Random,
+    seed: int,
+) -> None:
     """Promotes, rolls back, imports and deletes, as fast as it can."""
     while time.monotonic() < end:
         number = chance.randrange(len(names))
@@ -141,9 +173,12 @@ async def adapter(client: AsyncClient, ledger: Ledger, names: list[str], end: fl
         name = f"tenant-{round_ % TENANTS}/adapted-{round_ % 5}"
         labels = ("on time", "late")
         examples = [
-            (f"The parcel {number} of round {round_} came {chance.choice(('early', 'punctually')) if number % 2 else chance.choice(('too late', 'days after'))}", labels[1 - number % 2])
+            (
+                f"The parcel {number} of round {round_} came {chance.choice(('early', 'punctually')) if number % 2 else chance.choice(('too late', 'days after'))}",
+                labels[1 - number % 2],
+            )
             for number in range(40)
-        ]  # fmt: skip
+        ]
         job = (await client.adapt(name, examples, wait=True, force=True, timeout=120)).job
         if job.state != "succeeded":
             ledger.failed[f"adapt {job.state}"] += 1
@@ -170,7 +205,9 @@ def recompute(ledger: Ledger) -> tuple[int, int, float]:
         known, head = ledger.files[name]
         vector = np.concatenate([features[text][slot] for slot in head.slots])[None, :]
         expected = dict(zip(head.labels, head.scores(vector)[0].tolist(), strict=True))
-        gap = max(abs(expected[label] - scores[label]) for label in expected) if scores.keys() == expected.keys() else 1.0
+        gap = (
+            max(abs(expected[label] - scores[label]) for label in expected) if scores.keys() == expected.keys() else 1.0
+        )
         worst = max(worst, gap)
         wrong += gap > TOLERANCE or known != digest
     return len(ledger.answers), wrong, worst
@@ -194,7 +231,17 @@ async def measure(server: Server, seconds: float, clients: int, heads: int, text
         )
         took = time.perf_counter() - began
     checked, wrong, worst = await asyncio.to_thread(recompute, ledger)
-    return Result(took, ledger.calls, ledger.predictions, dict(ledger.failed), dict(ledger.actions), len(ledger.files), checked, wrong, worst)  # fmt: skip
+    return Result(
+        took,
+        ledger.calls,
+        ledger.predictions,
+        dict(ledger.failed),
+        dict(ledger.actions),
+        len(ledger.files),
+        checked,
+        wrong,
+        worst,
+    )
 
 
 def run(seconds: float = 90, clients: int = 16, heads: int = 200, texts: int = 400) -> str:

@@ -7,18 +7,19 @@ import random
 import statistics
 import time
 
-from candelabra.testing.server import Server, start_server
-from candelabra_client import AsyncClient
-
 from bench.heads import fill
 from bench.measure import Latencies, table
 from bench.texts import mixed
+from candelabra.testing.server import Server, start_server
+from candelabra_client import AsyncClient
 
 THINK_SECONDS = 0.05  # a steady load well below what the machine can do: what is measured is the disturbance
 PART_SECONDS = 10.0
 
 
-async def steady(client: AsyncClient, heads: list[str], texts: list[str], used: random.Random, seconds: float, clients: int) -> Latencies:
+async def steady(
+    client: AsyncClient, heads: list[str], texts: list[str], used: random.Random, seconds: float, clients: int
+) -> Latencies:
     """Each client sends one text, waits for the answer, thinks, and sends the next."""
     result = Latencies()
     end = time.perf_counter() + seconds

@@ -6,13 +6,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from candelabra.testing.server import start_server
-from candelabra_client import Client
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
 from bench import datasets
 from bench.measure import table
+from candelabra.testing.server import start_server
+from candelabra_client import Client
 
 AT_ONCE = 128
 
@@ -78,14 +78,37 @@ def run(methods: Sequence[str] = ("closed_form", "dense"), only: str = "") -> st
                 report = job.report
                 score = test_score(client, job.head_version, data.test, case.metric)
                 seconds = dict(report.seconds)
-                rows.append((
-                    name, method, case.metric, f"{score:.4f}", f"{case.probe:.3f}", f"{case.floor:.3f}",
-                    "yes" if score >= case.probe else "NO", "yes" if score >= case.floor else "no", job.state,
-                    f"{took:.1f}", f"{seconds.get('encode', 0):.1f}",
-                    ", ".join(f"{key}={value}" for key, value in sorted(report.chosen.items())),
-                ))  # fmt: skip
+                rows.append(
+                    (
+                        name,
+                        method,
+                        case.metric,
+                        f"{score:.4f}",
+                        f"{case.probe:.3f}",
+                        f"{case.floor:.3f}",
+                        "yes" if score >= case.probe else "NO",
+                        "yes" if score >= case.floor else "no",
+                        job.state,
+                        f"{took:.1f}",
+                        f"{seconds.get('encode', 0):.1f}",
+                        ", ".join(f"{key}={value}" for key, value in sorted(report.chosen.items())),
+                    )
+                )
                 print(rows[-1], flush=True)
     return table(
-        ("dataset", "method", "metric", "test", "probe", "floor", ">= probe", ">= floor", "gate", "Adapt, s", "of it encoding, s", "chosen"),
+        (
+            "dataset",
+            "method",
+            "metric",
+            "test",
+            "probe",
+            "floor",
+            ">= probe",
+            ">= floor",
+            "gate",
+            "Adapt, s",
+            "of it encoding, s",
+            "chosen",
+        ),
         rows,
-    )  # fmt: skip
+    )

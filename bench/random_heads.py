@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from candelabra.heads.head import Head
 from candelabra.types import Method, Slot, TaskKind
 from candelabra_client import Backbone

@@ -4,16 +4,37 @@ from __future__ import annotations
 
 import random
 
-SUBJECTS = "the supplier,our regional office,a patient on the ward,the tenant,an auditor,the board,this pharmacy,the bank".split(",")
-VERBS = "reported,declined,confirmed,renewed,questioned,postponed,reviewed,withdrew".split(",")
-OBJECTS = (
-    "the delivery schedule,an unexpected fee,a mild headache,the second clause,quarterly revenue,the deposit,"
-    "a change of dosage,the lease"
-).split(",")
-TAILS = (
-    "after a long call,without giving a reason,despite the earlier promise,before the holiday,in a short letter,"
-    "as soon as the figures were in,because nobody had asked,during the second visit"
-).split(",")
+SUBJECTS = [
+    "the supplier",
+    "our regional office",
+    "a patient on the ward",
+    "the tenant",
+    "an auditor",
+    "the board",
+    "this pharmacy",
+    "the bank",
+]
+VERBS = ["reported", "declined", "confirmed", "renewed", "questioned", "postponed", "reviewed", "withdrew"]
+OBJECTS = [
+    "the delivery schedule",
+    "an unexpected fee",
+    "a mild headache",
+    "the second clause",
+    "quarterly revenue",
+    "the deposit",
+    "a change of dosage",
+    "the lease",
+]
+TAILS = [
+    "after a long call",
+    "without giving a reason",
+    "despite the earlier promise",
+    "before the holiday",
+    "in a short letter",
+    "as soon as the figures were in",
+    "because nobody had asked",
+    "during the second visit",
+]
 
 
 def sentence(chance: random.Random, number: int, words: int = 12) -> str:

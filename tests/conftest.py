@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from candelabra.testing.server import Server, start_server
 from candelabra_client import Client
 

@@ -63,7 +63,9 @@ from candelabra.v1 import (
 LOG = logging.getLogger("candelabra")
 
 WATCH_SECONDS = 1.0
-ORPHAN_SECONDS = 3600.0  # a file without a registry row is left alone for so long: another server may be about to add it
+ORPHAN_SECONDS = (
+    3600.0  # a file without a registry row is left alone for so long: another server may be about to add it
+)
 CLOSE_SECONDS = 1.0  # for open streams and health watches to be told, after the drain
 
 
@@ -148,7 +150,12 @@ class App:
             ) from error
         await self.server.start()
         self.metrics.build.info(
-            {"version": __version__, "python": sys.version.split()[0], "grpc": grpc.__version__, "protobuf": protobuf_version}
+            {
+                "version": __version__,
+                "python": sys.version.split()[0],
+                "grpc": grpc.__version__,
+                "protobuf": protobuf_version,
+            }
         )
         if settings.metrics_port >= 0:
             self._metrics_server, _ = prometheus_client.start_http_server(
@@ -169,9 +176,7 @@ class App:
         cache = FeatureCache(settings.feature_cache_bytes, metrics)
         self.lane = Lane.of(loaded.encoder, settings, metrics, cache)
         self.lane.start()
-        predict = Predict(
-            shelf, self.lane, loaded.tokenizer, backbone, loaded.domains, self.limits, self.threads
-        )
+        predict = Predict(shelf, self.lane, loaded.tokenizer, backbone, loaded.domains, self.limits, self.threads)
         jobs = Jobs(registry, loaded.domains, self.limits, self.doors.draining)
         library = Library(registry, store, shelf, self.limits, metrics)
         inference = Inference(predict, metrics, self.doors.draining, settings.default_deadline_seconds)

@@ -16,7 +16,7 @@ def _nvml() -> ModuleType | None:
         import pynvml  # the `gpu` extra: nvidia-ml-py
 
         pynvml.nvmlInit()
-    except Exception as error:  # noqa: BLE001 - no library, no driver, no device: all mean no readings
+    except Exception as error:
         LOG.debug("no GPU readings", extra={"why": repr(error)})
         return None
     return pynvml  # type: ignore[no-any-return]

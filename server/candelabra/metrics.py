@@ -35,14 +35,25 @@ class Metrics:
             "candelabra_calls", "Finished RPCs by method and gRPC status code.", ["method", "code"], **made
         )
         self.call_errors = Counter(
-            "candelabra_call_errors", "RPCs that ended in an error, by machine-readable reason.", ["method", "reason"], **made
+            "candelabra_call_errors",
+            "RPCs that ended in an error, by machine-readable reason.",
+            ["method", "reason"],
+            **made,
         )
         self.calls_in_flight = Gauge("candelabra_calls_in_flight", "RPCs being answered now.", ["method"], **made)
         self.call_seconds = Histogram(
-            "candelabra_call_seconds", "Time of a whole RPC, streams excluded.", ["method"], buckets=CALL_SECONDS, **made
+            "candelabra_call_seconds",
+            "Time of a whole RPC, streams excluded.",
+            ["method"],
+            buckets=CALL_SECONDS,
+            **made,
         )
         self.stage_seconds = Histogram(
-            "candelabra_stage_seconds", "Time of a Predict or Embed in each stage.", ["stage"], buckets=STAGE_SECONDS, **made
+            "candelabra_stage_seconds",
+            "Time of a Predict or Embed in each stage.",
+            ["stage"],
+            buckets=STAGE_SECONDS,
+            **made,
         )
         self.predictions = Counter("candelabra_predictions", "Answers given: inputs times heads.", ["domain"], **made)
         # The engine
@@ -53,7 +64,9 @@ class Metrics:
             "candelabra_batch_tokens", "Tokens in one batch, padding excluded.", ["work"], buckets=BATCH_TOKENS, **made
         )
         self.tokens = Counter("candelabra_tokens", "Tokens that went through the encoder.", ["work"], **made)
-        self.padding = Counter("candelabra_padding_tokens", "Padding that went through the encoder: waste.", ["work"], **made)
+        self.padding = Counter(
+            "candelabra_padding_tokens", "Padding that went through the encoder: waste.", ["work"], **made
+        )
         self.queue_rows = Gauge("candelabra_queue_rows", "Texts waiting for the encoder.", ["work"], **made)
         self.queue_tokens = Gauge("candelabra_queue_tokens", "Tokens waiting for the encoder.", ["work"], **made)
         self.dropped_rows = Counter(
@@ -73,7 +86,9 @@ class Metrics:
         self.head_load_seconds = Histogram(
             "candelabra_head_load_seconds", "Time to read and check one head.", buckets=STAGE_SECONDS, **made
         )
-        self.alias_moves = Counter("candelabra_alias_moves", "Promotions, roll-backs and other moves of an alias.", **made)
+        self.alias_moves = Counter(
+            "candelabra_alias_moves", "Promotions, roll-backs and other moves of an alias.", **made
+        )
         # Jobs
         self.jobs = Gauge("candelabra_jobs", "Jobs by state.", ["state"], **made)
         self.adapt_seconds = Histogram(
@@ -82,9 +97,13 @@ class Metrics:
         self.adapt_phase_seconds = Counter(
             "candelabra_adapt_phase_seconds", "Time that jobs spent in each phase.", ["phase"], **made
         )
-        self.trainer_restarts = Counter("candelabra_trainer_restarts", "Training processes started after a crash or stop.", **made)
+        self.trainer_restarts = Counter(
+            "candelabra_trainer_restarts", "Training processes started after a crash or stop.", **made
+        )
         # The device
-        self.gpu_utilization = Gauge("candelabra_gpu_utilization_ratio", "Share of time the GPU was busy.", ["gpu"], **made)
+        self.gpu_utilization = Gauge(
+            "candelabra_gpu_utilization_ratio", "Share of time the GPU was busy.", ["gpu"], **made
+        )
         self.gpu_memory_used = Gauge("candelabra_gpu_memory_used_bytes", "GPU memory in use.", ["gpu"], **made)
         self.gpu_memory_total = Gauge("candelabra_gpu_memory_total_bytes", "GPU memory.", ["gpu"], **made)
         self.gpu_temperature = Gauge("candelabra_gpu_temperature_celsius", "GPU temperature.", ["gpu"], **made)

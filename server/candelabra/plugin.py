@@ -92,9 +92,7 @@ class Domain:
     def check(self, example: Example, task: Task) -> None:
         """Raises ValueError, with one sentence for people, if the example makes no sense in this domain."""
 
-    def decide(
-        self, text: str, scores: Sequence[LabelScore], chosen: Sequence[LabelScore], task: Task
-    ) -> Decision:
+    def decide(self, text: str, scores: Sequence[LabelScore], chosen: Sequence[LabelScore], task: Task) -> Decision:
         """From probabilities to an answer.
 
         `scores` holds every label in the head's order; `chosen` is what the head's own thresholds decide.

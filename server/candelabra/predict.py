@@ -149,9 +149,7 @@ class Predict:
         loop = asyncio.get_running_loop()
         tokens = await loop.run_in_executor(self.threads, self.tokenizer.split, texts, long_text)
         tokenized = time.perf_counter()
-        rows = [
-            Row(windows=one.windows, slots=(slot,), cache_key=cache_key(tenant, one.windows)) for one in tokens
-        ]
+        rows = [Row(windows=one.windows, slots=(slot,), cache_key=cache_key(tenant, one.windows)) for one in tokens]
         spent = await self.lane.submit(rows, tenant=tenant, deadline=deadline)
         values = np.stack([row.features[0] for row in rows if row.features is not None])
         if normalize:

@@ -41,7 +41,9 @@ class Settings:
     # The encoder
     backbone: str = setting("all-MiniLM-L6-v2", "Name in the catalogue, or a folder that transformers can load.")
     device: str = setting("auto", "auto, cpu, cuda or cuda:N. auto: CUDA where there is one.")
-    precision: str = setting("auto", "auto, fp32, bf16 or fp16. auto: fp32 on CPU; on CUDA bf16 if the device has it, else fp16.")
+    precision: str = setting(
+        "auto", "auto, fp32, bf16 or fp16. auto: fp32 on CPU; on CUDA bf16 if the device has it, else fp16."
+    )
     threads: int = setting(0, "CPU threads of the encoder; 0: one a core.")
     window: int = setting(0, "Tokens read at once; 0: the backbone's own window.")
     window_overlap: int = setting(32, "Tokens that neighbouring windows of a long text share.")
@@ -53,11 +55,15 @@ class Settings:
     background_tokens: int = setting(1024, "Tokens in a batch of Adapt while no Predict is waiting or expected.")
     background_tokens_busy: int = setting(128, "Tokens in a batch of Adapt while Predict calls arrive.")
     queue_tokens: int = setting(262144, "Tokens waiting for the encoder; beyond it new calls are refused at once.")
-    feature_cache_bytes: int = setting(512 * 1024**2, "Memory for features of texts seen before; 0 turns the cache off.")
+    feature_cache_bytes: int = setting(
+        512 * 1024**2, "Memory for features of texts seen before; 0 turns the cache off."
+    )
 
     # Heads
     head_cache_bytes: int = setting(2 * 1024**3, "Memory for loaded heads; the least recently used make room.")
-    registry_poll_seconds: float = setting(1.0, "How often to look for changes made by other servers on the same database.")
+    registry_poll_seconds: float = setting(
+        1.0, "How often to look for changes made by other servers on the same database."
+    )
 
     # Adapt
     trainers: int = setting(1, "Training processes kept warm, and jobs trained at the same time.")

@@ -88,9 +88,7 @@ class OwnedName:
     def parse(cls, text: str, what: str = "head") -> OwnedName:
         tenant, slash, name = text.partition("/")
         if not slash:
-            raise InvalidName(
-                f"The {what} {text[:80]!r} has no tenant: write it as tenant/name.", field=what
-            )
+            raise InvalidName(f"The {what} {text[:80]!r} has no tenant: write it as tenant/name.", field=what)
         return cls(check_name("tenant", tenant), check_name(what, name))
 
     def __str__(self) -> str:

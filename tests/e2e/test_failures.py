@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sentences import topics
+
 from bench import crash
 from candelabra.testing.server import Server
 from candelabra_client import CandelabraError, Client, DataLoss, Unavailable
-from sentences import topics
 
 Start = Callable[..., Server]
 
@@ -35,8 +36,10 @@ def test_a_killed_trainer_fails_its_job_with_a_reason_and_nothing_else(start: St
         (trainer,) = children(server.process.pid)
         os.kill(trainer, signal.SIGKILL)
         failed = handle.wait(60)
-        assert failed.state == "failed" and failed.error is not None
-        assert failed.error.reason == "TRAINER_CRASHED" and "SIGKILL" in failed.error.message
+        assert failed.state == "failed"
+        assert failed.error is not None
+        assert failed.error.reason == "TRAINER_CRASHED"
+        assert "SIGKILL" in failed.error.message
         assert client.predict("Rain.", "victim/calm")[0].label == "weather"
         assert client.adapt("victim/head", topics(), wait=True, timeout=120).job.state == "succeeded"
 

@@ -33,6 +33,7 @@ def test_the_check_would_notice_another_heads_answer() -> None:
 def _answered_by(ledger: hot_swap.Ledger, head: Head) -> tuple[int, int, float]:
     """`head` answers in the name of a/b@1."""
     import numpy as np
+
     from candelabra.backbones import resolve
     from candelabra.engine.tokenizer import Tokenizer
     from candelabra.engine.torch_encoder import TorchEncoder

@@ -6,9 +6,10 @@ import time
 import uuid
 
 import pytest
+from sentences import topics
+
 from candelabra.testing.server import Server
 from candelabra_client import AlreadyExists, Client
-from sentences import topics
 
 
 @pytest.mark.parametrize("method", ["closed_form", "dense"])
@@ -20,16 +21,20 @@ def test_a_job_ends_with_a_promoted_version_and_its_report(client: Client, metho
     assert report.data.examples == 36
     assert report.data.label_counts == {"cooking": 12, "football": 12, "weather": 12}
     accuracy = next(score for score in report.scores if score.metric == "accuracy")
-    assert 0.8 <= accuracy.value <= 1 and accuracy.low <= accuracy.value <= accuracy.high
+    assert 0.8 <= accuracy.value <= 1
+    assert accuracy.low <= accuracy.value <= accuracy.high
     assert {one.label for one in report.labels} == {"cooking", "football", "weather"}
     assert sum(report.confusion.counts) == report.scored_rows
     assert {one.name for one in report.baselines} >= {"majority", "tfidf_logistic_regression"}
-    assert report.gate.accepted and report.gate.checks
-    assert report.chosen and report.seconds["encode"] > 0
+    assert report.gate.accepted
+    assert report.gate.checks
+    assert report.chosen
+    assert report.seconds["encode"] > 0
     head = client.heads.get(name)
     assert head.aliases == {"live": 1}
     version = client.heads.version(name)
-    assert version.digest == job.head_digest and version.lineage.job == job.name
+    assert version.digest == job.head_digest
+    assert version.lineage.job == job.name
 
 
 def test_events_tell_the_story_once_and_in_order(client: Client) -> None:
@@ -40,7 +45,8 @@ def test_events_tell_the_story_once_and_in_order(client: Client) -> None:
     assert phases.index("encode") < phases.index("train")
     assert any(event.progress.loss is not None for event in events)
     assert events[-1].state == "succeeded"
-    assert events[-1].job is not None and events[-1].job.head_version == "adapt/watched@1"
+    assert events[-1].job is not None
+    assert events[-1].job.head_version == "adapt/watched@1"
     again = list(client.jobs.watch(handle.job.name, after=events[2].sequence))
     assert [event.sequence for event in again] == [event.sequence for event in events[3:]]
 
@@ -74,12 +80,15 @@ def test_a_worse_head_is_kept_and_not_promoted(client: Client) -> None:
     shuffled = [(text, labels[(index * 7 + 5) % len(labels)]) for index, (text, _) in enumerate(good)]
     job = client.adapt("adapt/gated", shuffled, wait=True, timeout=120).job
     assert job.state == "rejected"
-    assert job.error is not None and job.error.reason == "GATE_REFUSED"
-    assert not job.report.gate.accepted and job.report.gate.reason
+    assert job.error is not None
+    assert job.error.reason == "GATE_REFUSED"
+    assert not job.report.gate.accepted
+    assert job.report.gate.reason
     assert client.heads.get("adapt/gated").aliases == {"live": 1}
     assert not client.heads.version("adapt/gated@2").accepted
     forced = client.adapt("adapt/gated", shuffled, force=True, wait=True, timeout=120).job
-    assert forced.state == "succeeded" and forced.report.gate.forced
+    assert forced.state == "succeeded"
+    assert forced.report.gate.forced
     assert client.heads.get("adapt/gated").aliases == {"live": 3}
 
 

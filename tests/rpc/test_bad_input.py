@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2, status_pb2
+from sentences import topics
+
 from candelabra.testing.server import Server
 from candelabra.v1 import (
     adaptation_pb2,
@@ -21,8 +24,6 @@ from candelabra.v1 import (
     inference_pb2_grpc,
 )
 from candelabra_client import Client
-from google.rpc import error_details_pb2, status_pb2
-from sentences import topics
 
 HEAD = "bad-input/topics"
 TOPIC = common_pb2.Examples(examples=[common_pb2.Example(text=text, labels=[label]) for text, label in topics()])
@@ -37,10 +38,14 @@ def channel(server: Server) -> Iterator[grpc.Channel]:
 
 
 def ask(texts: list[str], heads: list[str], **fields: object) -> inference_pb2.PredictRequest:
-    return inference_pb2.PredictRequest(inputs=[inference_pb2.Input(text=text) for text in texts], heads=heads, **fields)
+    return inference_pb2.PredictRequest(
+        inputs=[inference_pb2.Input(text=text) for text in texts], heads=heads, **fields
+    )
 
 
-def adapt(*examples: tuple[str, list[str]], head: str = "bad-input/new", **fields: object) -> adaptation_pb2.AdaptRequest:
+def adapt(
+    *examples: tuple[str, list[str]], head: str = "bad-input/new", **fields: object
+) -> adaptation_pb2.AdaptRequest:
     made = [common_pb2.Example(text=text, labels=labels) for text, labels in examples]
     source = {"examples": common_pb2.Examples(examples=made)} if examples else {}
     return adaptation_pb2.AdaptRequest(head=head, **source, **fields)
@@ -72,40 +77,127 @@ CASES: list[tuple[str, str, object, str, str]] = [
     ("empty example", ADAPT, adapt(("", ["x"]), ("b", ["y"])), "INVALID_ARGUMENT", "INVALID_TEXT"),
     ("empty label", ADAPT, adapt(("a", [""]), ("b", ["y"])), "INVALID_ARGUMENT", "INVALID_TEXT"),
     ("long label", ADAPT, adapt(("a", ["x" * 201]), ("b", ["y"])), "INVALID_ARGUMENT", "LIMIT_EXCEEDED"),
-    ("too many labels", ADAPT, adapt(*((f"t{n}", [f"l{n}"]) for n in range(1001))), "INVALID_ARGUMENT", "LIMIT_EXCEEDED"),
-    ("label outside the domain", ADAPT, adapt(*TWO, domain="finance", task="sentiment"), "INVALID_ARGUMENT", "LABEL_NOT_IN_DOMAIN"),
+    (
+        "too many labels",
+        ADAPT,
+        adapt(*((f"t{n}", [f"l{n}"]) for n in range(1001))),
+        "INVALID_ARGUMENT",
+        "LIMIT_EXCEEDED",
+    ),
+    (
+        "label outside the domain",
+        ADAPT,
+        adapt(*TWO, domain="finance", task="sentiment"),
+        "INVALID_ARGUMENT",
+        "LABEL_NOT_IN_DOMAIN",
+    ),
     ("unknown domain", ADAPT, adapt(*TWO, domain="cooking"), "INVALID_ARGUMENT", "UNKNOWN_DOMAIN"),
     ("unknown task", ADAPT, adapt(*TWO, task="poetry"), "INVALID_ARGUMENT", "UNKNOWN_TASK"),
     ("bad head name", ADAPT, adapt(*TWO, head="Acme/Über"), "INVALID_ARGUMENT", "INVALID_NAME"),
     ("alias like a version", ADAPT, adapt(*TWO, alias="3"), "INVALID_ARGUMENT", "INVALID_NAME"),
-    ("other domain than the head's", ADAPT, adapt(*TWO, head=HEAD, task="multi_label"), "FAILED_PRECONDITION", "HEAD_MISMATCH"),
+    (
+        "other domain than the head's",
+        ADAPT,
+        adapt(*TWO, head=HEAD, task="multi_label"),
+        "FAILED_PRECONDITION",
+        "HEAD_MISMATCH",
+    ),
     ("unknown dataset", ADAPT, adapt(dataset="bad-input/none"), "NOT_FOUND", "DATASET_NOT_FOUND"),
     ("another tenant's dataset", ADAPT, adapt(dataset="other/rows"), "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
-    ("options of another method", ADAPT, adapt(*TWO, method="CLOSED_FORM", dense=adaptation_pb2.DenseOptions(hidden=4)), "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
+    (
+        "options of another method",
+        ADAPT,
+        adapt(*TWO, method="CLOSED_FORM", dense=adaptation_pb2.DenseOptions(hidden=4)),
+        "INVALID_ARGUMENT",
+        "INVALID_ARGUMENT",
+    ),
     ("unknown method", ADAPT, adapt(*TWO, method=77), "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
-    ("nonsense ridge", ADAPT, adapt(*TWO, method="CLOSED_FORM", closed_form=adaptation_pb2.ClosedFormOptions(ridge=-1)), "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
-    ("unknown layer", ADAPT, adapt(*TWO, method="CLOSED_FORM", closed_form=adaptation_pb2.ClosedFormOptions(layers=[99])), "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
+    (
+        "nonsense ridge",
+        ADAPT,
+        adapt(*TWO, method="CLOSED_FORM", closed_form=adaptation_pb2.ClosedFormOptions(ridge=-1)),
+        "INVALID_ARGUMENT",
+        "INVALID_ARGUMENT",
+    ),
+    (
+        "unknown layer",
+        ADAPT,
+        adapt(*TWO, method="CLOSED_FORM", closed_form=adaptation_pb2.ClosedFormOptions(layers=[99])),
+        "INVALID_ARGUMENT",
+        "INVALID_ARGUMENT",
+    ),
     ("unknown job", "GetJob", adaptation_pb2.GetJobRequest(name="bad-input/jobs/0"), "NOT_FOUND", "JOB_NOT_FOUND"),
     ("no job name", "GetJob", adaptation_pb2.GetJobRequest(name="bad-input"), "INVALID_ARGUMENT", "INVALID_NAME"),
-    ("bad page token", "ListJobs", adaptation_pb2.ListJobsRequest(page_token="?"), "INVALID_ARGUMENT", "INVALID_PAGE_TOKEN"),
+    (
+        "bad page token",
+        "ListJobs",
+        adaptation_pb2.ListJobsRequest(page_token="?"),
+        "INVALID_ARGUMENT",
+        "INVALID_PAGE_TOKEN",
+    ),
     ("negative page", "ListHeads", heads_pb2.ListHeadsRequest(page_size=-1), "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
     ("alias without version", "SetAlias", heads_pb2.SetAliasRequest(name=HEAD), "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
-    ("alias that has moved", "SetAlias", heads_pb2.SetAliasRequest(name=f"{HEAD}@1", expected_version=9), "FAILED_PRECONDITION", "ALIAS_MOVED"),
-    ("nothing to roll back to", "RollBack", heads_pb2.RollBackRequest(name=HEAD), "FAILED_PRECONDITION", "NO_EARLIER_VERSION"),
-    ("delete what is live", "DeleteHead", heads_pb2.DeleteHeadRequest(name=f"{HEAD}@1"), "FAILED_PRECONDITION", "HEAD_IN_USE"),
-    ("delete by alias", "DeleteHead", heads_pb2.DeleteHeadRequest(name=f"{HEAD}@live"), "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
-    ("unknown dataset again", "GetDataset", datasets_pb2.GetDatasetRequest(name="a/b"), "NOT_FOUND", "DATASET_NOT_FOUND"),
+    (
+        "alias that has moved",
+        "SetAlias",
+        heads_pb2.SetAliasRequest(name=f"{HEAD}@1", expected_version=9),
+        "FAILED_PRECONDITION",
+        "ALIAS_MOVED",
+    ),
+    (
+        "nothing to roll back to",
+        "RollBack",
+        heads_pb2.RollBackRequest(name=HEAD),
+        "FAILED_PRECONDITION",
+        "NO_EARLIER_VERSION",
+    ),
+    (
+        "delete what is live",
+        "DeleteHead",
+        heads_pb2.DeleteHeadRequest(name=f"{HEAD}@1"),
+        "FAILED_PRECONDITION",
+        "HEAD_IN_USE",
+    ),
+    (
+        "delete by alias",
+        "DeleteHead",
+        heads_pb2.DeleteHeadRequest(name=f"{HEAD}@live"),
+        "INVALID_ARGUMENT",
+        "INVALID_ARGUMENT",
+    ),
+    (
+        "unknown dataset again",
+        "GetDataset",
+        datasets_pb2.GetDatasetRequest(name="a/b"),
+        "NOT_FOUND",
+        "DATASET_NOT_FOUND",
+    ),
     ("unknown domain again", "GetDomain", domains_pb2.GetDomainRequest(name="x"), "NOT_FOUND", "DOMAIN_NOT_FOUND"),
-    ("unknown pooling", "Embed", inference_pb2.EmbedRequest(inputs=[{"text": "x"}], pooling="max"), "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
-    ("layer too deep", "Embed", inference_pb2.EmbedRequest(inputs=[{"text": "x"}], layer=99), "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
-]  # fmt: skip
+    (
+        "unknown pooling",
+        "Embed",
+        inference_pb2.EmbedRequest(inputs=[{"text": "x"}], pooling="max"),
+        "INVALID_ARGUMENT",
+        "INVALID_ARGUMENT",
+    ),
+    (
+        "layer too deep",
+        "Embed",
+        inference_pb2.EmbedRequest(inputs=[{"text": "x"}], layer=99),
+        "INVALID_ARGUMENT",
+        "INVALID_ARGUMENT",
+    ),
+]
 
 
 def method(channel: grpc.Channel, rpc: str) -> Callable[..., object]:
     stubs = (
-        inference_pb2_grpc.InferenceStub, adaptation_pb2_grpc.AdaptationStub, heads_pb2_grpc.HeadsStub,
-        datasets_pb2_grpc.DatasetsStub, domains_pb2_grpc.DomainsStub,
-    )  # fmt: skip
+        inference_pb2_grpc.InferenceStub,
+        adaptation_pb2_grpc.AdaptationStub,
+        heads_pb2_grpc.HeadsStub,
+        datasets_pb2_grpc.DatasetsStub,
+        domains_pb2_grpc.DomainsStub,
+    )
     found: Callable[..., object] = next(getattr(stub(channel), rpc) for stub in stubs if hasattr(stub(channel), rpc))
     return found
 
@@ -124,11 +216,14 @@ def refused(call: Callable[[], object]) -> tuple[str, error_details_pb2.ErrorInf
     return error.code().name, info, error.details()
 
 
-@pytest.mark.parametrize(("rpc", "request_", "code", "reason"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(
+    ("rpc", "request_", "code", "reason"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
 def test_refused_with_a_reason(channel: grpc.Channel, rpc: str, request_: object, code: str, reason: str) -> None:
     got, info, message = refused(lambda: method(channel, rpc)(request_, timeout=20))
     assert (got, info.reason, info.domain) == (code, reason, "candelabra")
-    assert message.endswith((".", ")")) and "Traceback" not in message
+    assert message.endswith((".", ")"))
+    assert "Traceback" not in message
     answer = method(channel, PREDICT)(ask(["Rain again."], [HEAD]), timeout=20)
     assert answer.results[0].predictions[0].labels  # type: ignore[attr-defined]
 
@@ -146,7 +241,11 @@ def test_bytes_that_are_no_message(channel: grpc.Channel, data: bytes, reason: s
 def test_a_message_over_the_limit(channel: grpc.Channel) -> None:
     raw = channel.unary_unary("/candelabra.v1.Inference/Predict")
     code, info, _ = refused(lambda: raw(b"\x0a" + b"\0" * (17 * 1024**2), timeout=20))
-    assert (code, info.reason, info.metadata["limit"]) == ("RESOURCE_EXHAUSTED", "MESSAGE_TOO_LARGE", "max_message_bytes")
+    assert (code, info.reason, info.metadata["limit"]) == (
+        "RESOURCE_EXHAUSTED",
+        "MESSAGE_TOO_LARGE",
+        "max_message_bytes",
+    )
 
 
 def test_an_append_that_breaks_off_keeps_nothing(channel: grpc.Channel) -> None:
@@ -159,7 +258,10 @@ def test_an_append_that_breaks_off_keeps_nothing(channel: grpc.Channel) -> None:
     stub = datasets_pb2_grpc.DatasetsStub(channel)
     _, info, _ = refused(lambda: stub.AppendExamples(iter(chunks), timeout=20))
     assert (info.reason, info.metadata["field"]) == ("INVALID_TEXT", "examples[6].text")
-    assert refused(lambda: stub.GetDataset(datasets_pb2.GetDatasetRequest(name="bad-input/rows")))[1].reason == "DATASET_NOT_FOUND"
+    assert (
+        refused(lambda: stub.GetDataset(datasets_pb2.GetDatasetRequest(name="bad-input/rows")))[1].reason
+        == "DATASET_NOT_FOUND"
+    )
 
 
 @pytest.mark.parametrize("data", [b"", b"not a head", b"\x10\0\0\0\0\0\0\0{}"])

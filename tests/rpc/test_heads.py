@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from sentences import topics
+
 from candelabra.heads.head import Head
 from candelabra_client import Client, FailedPrecondition, NotFound
-from dataclasses import replace
-from sentences import topics
 
 
 def versions(client: Client, name: str, count: int) -> None:

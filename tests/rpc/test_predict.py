@@ -6,9 +6,10 @@ import time
 
 import numpy as np
 import pytest
+from sentences import COOKING, FOOTBALL, WEATHER, topics
+
 from candelabra.testing.server import Server
 from candelabra_client import Client, DeadlineExceeded, InvalidArgument
-from sentences import COOKING, FOOTBALL, WEATHER, topics
 
 PAIR = ("weather", "football")
 
@@ -61,7 +62,8 @@ def test_a_long_text_is_cut_or_read_in_windows_as_the_domain_says(client: Client
     text = f"{'The parties met again and again. ' * 60} The goalkeeper saved a penalty."
     cut, windows = client.predict(text, ["predict/cut", "predict/windows"])[0]
     assert (cut.truncated, cut.windows) == (True, 1)
-    assert not windows.truncated and windows.windows > 1
+    assert not windows.truncated
+    assert windows.windows > 1
     assert windows.tokens > cut.tokens
 
 
@@ -78,7 +80,9 @@ def test_the_stream_keeps_order_and_survives_a_bad_request(client: Client, heads
 def test_a_deadline_is_kept(client: Client, heads: list[str]) -> None:
     began = time.perf_counter()
     with pytest.raises(DeadlineExceeded):
-        client.predict([f"{text} {number}" for number in range(7) for text in WEATHER + COOKING + FOOTBALL], heads[0], timeout=0.05)
+        client.predict(
+            [f"{text} {number}" for number in range(7) for text in WEATHER + COOKING + FOOTBALL], heads[0], timeout=0.05
+        )
     assert time.perf_counter() - began < 2
 
 

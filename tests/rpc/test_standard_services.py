@@ -6,13 +6,14 @@ import urllib.request
 
 import grpc
 import pytest
-from candelabra.testing.server import Server
-from candelabra_client import Client
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from sentences import topics
+
+from candelabra.testing.server import Server
+from candelabra_client import Client
 
 SERVICES = [f"candelabra.v1.{name}" for name in ("Inference", "Adaptation", "Heads", "Datasets", "Domains")]
 
@@ -46,7 +47,9 @@ def test_a_client_made_from_reflection_alone_can_predict(server: Server, client:
         predict = pool.FindServiceByName("candelabra.v1.Inference").FindMethodByName("Predict")
         request = GetMessageClass(predict.input_type)(inputs=[{"text": "Boil the rice."}], heads=["standard/topics"])
         answer_type = GetMessageClass(predict.output_type)
-        call = channel.unary_unary("/candelabra.v1.Inference/Predict", lambda m: m.SerializeToString(), answer_type.FromString)
+        call = channel.unary_unary(
+            "/candelabra.v1.Inference/Predict", lambda m: m.SerializeToString(), answer_type.FromString
+        )
         answer = call(request, timeout=20)
         assert answer.results[0].predictions[0].labels[0].label == "cooking"
         assert answer.heads[0].name == "standard/topics@1"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+
 from candelabra.errors import InvalidArgument, InvalidText, LimitExceeded, NoExamples
 from candelabra.limits import Limits
 from candelabra.settings import Settings
 from candelabra.types import Example
 
-LIMITS = Limits(Settings(max_inputs=2, max_heads=2, max_text_chars=5, max_label_chars=3, max_inline_examples=2, max_page_size=7))
+LIMITS = Limits(
+    Settings(max_inputs=2, max_heads=2, max_text_chars=5, max_label_chars=3, max_inline_examples=2, max_page_size=7)
+)
 
 
 def test_within_passes() -> None:

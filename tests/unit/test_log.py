@@ -7,6 +7,7 @@ import json
 import logging
 
 import pytest
+
 from candelabra import log
 
 
@@ -28,7 +29,12 @@ def test_json_lines_carry_fields_and_request_id() -> None:
     log.request_id.reset(token)
     (line,) = stream.getvalue().splitlines()
     event = json.loads(line)
-    assert (event["event"], event["state"], event["request_id"], event["level"]) == ("job ended", "succeeded", "r-1", "info")
+    assert (event["event"], event["state"], event["request_id"], event["level"]) == (
+        "job ended",
+        "succeeded",
+        "r-1",
+        "info",
+    )
 
 
 def test_text_lines_are_for_people_and_keep_the_traceback() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from candelabra.metrics import Metrics
 from prometheus_client import generate_latest
+
+from candelabra.metrics import Metrics
 
 BASE_UNITS = ("_seconds", "_bytes", "_total", "_ratio", "_info", "_celsius", "_watts")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
 from candelabra.errors import InvalidArgument
 from candelabra.settings import Settings, read
 
@@ -20,7 +21,9 @@ def test_what_is_not_a_number_is_named() -> None:
         read(environ={"CANDELABRA_PORT": "soon"})
 
 
-@pytest.mark.parametrize("change", [{"max_inputs": 0}, {"batch_tokens": -1}, {"precision": "int3"}, {"log_format": "xml"}])
+@pytest.mark.parametrize(
+    "change", [{"max_inputs": 0}, {"batch_tokens": -1}, {"precision": "int3"}, {"log_format": "xml"}]
+)
 def test_nonsense_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(InvalidArgument, match=next(iter(change))):
         Settings(**change)  # type: ignore[arg-type]

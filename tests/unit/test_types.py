@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from candelabra.errors import InvalidName
-from candelabra.types import LIVE, MOVES, HeadRef, JobState, OwnedName, check_alias
 from hypothesis import given
 from hypothesis import strategies as st
+
+from candelabra.errors import InvalidName
+from candelabra.types import LIVE, MOVES, HeadRef, JobState, OwnedName, check_alias
 
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9_.-]{0,20}[a-z0-9])?", fullmatch=True)
 

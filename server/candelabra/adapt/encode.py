@@ -67,9 +67,7 @@ class FeatureEncoder:
         finally:
             for task in running:
                 task.cancel()
-        return Lengths(
-            counts, sum(one.truncated for one in tokens), sum(len(one.windows) > 1 for one in tokens)
-        )
+        return Lengths(counts, sum(one.truncated for one in tokens), sum(len(one.windows) > 1 for one in tokens))
 
     async def _tokenize(self, texts: Sequence[str], long_text: LongText) -> list[Tokens]:
         loop = asyncio.get_running_loop()

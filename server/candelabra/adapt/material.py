@@ -120,9 +120,7 @@ def row_digest(example: Example) -> int:
     return int.from_bytes(blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
-def _check_learnable(
-    examples: Sequence[Example], kept: Sequence[Example], space: tuple[str, ...], task: Task
-) -> None:
+def _check_learnable(examples: Sequence[Example], kept: Sequence[Example], space: tuple[str, ...], task: Task) -> None:
     if len(examples) > 1 and len({example.text.strip() for example in examples}) == 1:
         raise AllDuplicates(f"All {len(examples)} examples have the same text: send different ones.", field="examples")
     if task.kind is TaskKind.SINGLE_LABEL and len(space) < 2:

@@ -74,7 +74,9 @@ class TrainerProcess:
 
     async def _converse(self, folder: Path, progress: Callable[[Progress], None]) -> None:
         child = self.child
-        assert child is not None and child.stdin is not None and child.stdout is not None
+        assert child is not None
+        assert child.stdin is not None
+        assert child.stdout is not None
         with contextlib.suppress(ConnectionError):
             child.stdin.write(f"{folder}\n".encode())
             await child.stdin.drain()

@@ -185,13 +185,9 @@ class Worker:
         await asyncio.to_thread(self._save_incumbent, work)
         return data_report(train, lengths)
 
-    async def _material(
-        self, work: Work, dataset: OwnedName, rows: int, labels: Sequence[str] = ()
-    ) -> Material:
+    async def _material(self, work: Work, dataset: OwnedName, rows: int, labels: Sequence[str] = ()) -> Material:
         examples = await asyncio.to_thread(self.registry.datasets.examples, dataset, rows)
-        return await asyncio.to_thread(
-            material.prepare, examples, work.domain, work.task, self.jobs.limits, labels
-        )
+        return await asyncio.to_thread(material.prepare, examples, work.domain, work.task, self.jobs.limits, labels)
 
     async def _encode(self, work: Work, part: str, data: Material, slots: tuple[Slot, ...]) -> Lengths:
         into = assignment.open_features(work.folder, part, len(data.texts), len(slots), self.backbone.dimension)

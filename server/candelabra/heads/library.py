@@ -20,9 +20,7 @@ IMPORTED = "imported"
 class Library:
     """Every change is one registry transaction first, and on the shelf right after."""
 
-    def __init__(
-        self, registry: Registry, store: HeadStore, shelf: Shelf, limits: Limits, metrics: Metrics
-    ) -> None:
+    def __init__(self, registry: Registry, store: HeadStore, shelf: Shelf, limits: Limits, metrics: Metrics) -> None:
         self.registry = registry
         self.store = store
         self.shelf = shelf

@@ -43,9 +43,7 @@ class Adaptation(adaptation_pb2_grpc.AdaptationServicer):
     async def GetJob(self, request: adaptation_pb2.GetJobRequest, context: Any) -> adaptation_pb2.AdaptJob:
         return convert.job(await self.jobs.get(request.name))
 
-    async def ListJobs(
-        self, request: adaptation_pb2.ListJobsRequest, context: Any
-    ) -> adaptation_pb2.ListJobsResponse:
+    async def ListJobs(self, request: adaptation_pb2.ListJobsRequest, context: Any) -> adaptation_pb2.ListJobsResponse:
         page = await self.jobs.list(
             check_name("tenant", request.tenant) if request.tenant else None,
             OwnedName.parse(request.head) if request.head else None,

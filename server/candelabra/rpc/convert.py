@@ -104,9 +104,7 @@ def prediction(answer: Answer) -> inference_pb2.Prediction:
 
 
 def served_head(version: types.VersionInfo) -> inference_pb2.ServedHead:
-    return inference_pb2.ServedHead(
-        name=version.name, digest=version.digest, domain=version.domain, task=version.task
-    )
+    return inference_pb2.ServedHead(name=version.name, digest=version.digest, domain=version.domain, task=version.task)
 
 
 def timings(spent: Timings) -> inference_pb2.Timings:
@@ -119,9 +117,7 @@ def predict_response(id: str, answers: Answers, backbone: str) -> inference_pb2.
     return inference_pb2.PredictResponse(
         id=id,
         heads=[served_head(version) for version in answers.versions],
-        results=[
-            inference_pb2.InputResult(predictions=[prediction(answer) for answer in row]) for row in answers.rows
-        ],
+        results=[inference_pb2.InputResult(predictions=[prediction(answer) for answer in row]) for row in answers.rows],
         backbone=backbone,
         timings=timings(answers.timings),
     )

@@ -35,9 +35,7 @@ class Datasets(datasets_pb2_grpc.DatasetsServicer):
         if not examples:
             raise NoExamples("The stream carried no examples: send some.", field="examples")
         maximum = self.limits.settings.max_dataset_rows
-        info, appended = await asyncio.to_thread(
-            self.registry.datasets.append, dataset, examples, request_id, maximum
-        )
+        info, appended = await asyncio.to_thread(self.registry.datasets.append, dataset, examples, request_id, maximum)
         return datasets_pb2.AppendExamplesResponse(dataset=convert.dataset(info), appended=appended)
 
     async def ListDatasets(

@@ -24,7 +24,7 @@ class Health(aio.HealthServicer):
         for service in ("", *services):
             await self.set(service, SERVING if serving else NOT_SERVING)
 
-    async def List(self, request: health_pb2.HealthListRequest, context: Any) -> health_pb2.HealthListResponse:  # noqa: N802
+    async def List(self, request: health_pb2.HealthListRequest, context: Any) -> health_pb2.HealthListResponse:
         statuses = {
             service: health_pb2.HealthCheckResponse(status=status) for service, status in self._server_status.items()
         }

@@ -20,9 +20,7 @@ STREAM_WINDOW = 32  # requests of one stream that are worked on at the same time
 
 
 class Inference(inference_pb2_grpc.InferenceServicer):
-    def __init__(
-        self, predict: Predict, metrics: Metrics, draining: asyncio.Event, default_deadline: float
-    ) -> None:
+    def __init__(self, predict: Predict, metrics: Metrics, draining: asyncio.Event, default_deadline: float) -> None:
         self.predict = predict
         self.metrics = metrics
         self.draining = draining
@@ -66,9 +64,7 @@ class Inference(inference_pb2_grpc.InferenceServicer):
     async def GetBackbone(self, request: inference_pb2.GetBackboneRequest, context: Any) -> inference_pb2.Backbone:
         return convert.backbone(self.predict.backbone)
 
-    async def _answer(
-        self, request: inference_pb2.PredictRequest, deadline: float
-    ) -> inference_pb2.PredictResponse:
+    async def _answer(self, request: inference_pb2.PredictRequest, deadline: float) -> inference_pb2.PredictResponse:
         answers = await self.predict(convert.texts(request.inputs), request.heads, request.top_k, deadline)
         self._count(answers)
         return convert.predict_response(request.id, answers, self.predict.backbone.fingerprint)
@@ -100,7 +96,7 @@ class Inference(inference_pb2_grpc.InferenceServicer):
                 await pending.put(asyncio.create_task(self._answer_in_stream(request, self._deadline(context))))
         except StopAsyncIteration:
             await pending.put(None)
-        except Exception as error:  # noqa: BLE001 - told to the caller after the answers before it
+        except Exception as error:
             await pending.put(error)
         finally:
             drained.cancel()

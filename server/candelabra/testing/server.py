@@ -116,5 +116,3 @@ def start_server(env: Mapping[str, str] | None = None, data: Path | None = None,
     folder = data or Path(tempfile.mkdtemp(prefix="candelabra-"))
     folder.mkdir(parents=True, exist_ok=True)
     return Server(folder, settings, env or {}).start()
-
-

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from candelabra import errors
 from candelabra.adapt.material import prepare, row_digest, without_duplicates
 from candelabra.limits import Limits
 from candelabra.plugin import Domain, Task
 from candelabra.settings import Settings
 from candelabra.types import Example, TaskKind
-from hypothesis import given
-from hypothesis import strategies as st
 
 LIMITS = Limits(Settings(max_labels=5))
 SINGLE, MULTI = Task("one"), Task("many", TaskKind.MULTI_LABEL)

@@ -6,9 +6,10 @@ import re
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2, status_pb2
+
 from candelabra import errors
 from candelabra.rpc.status import CODES, RETRY_PUSHBACK, STATUS_DETAILS, code_of, to_status
-from google.rpc import error_details_pb2, status_pb2
 
 REASONS = errors.every_reason()
 
