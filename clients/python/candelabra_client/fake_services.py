@@ -174,6 +174,8 @@ class Adaptation(adaptation_pb2_grpc.AdaptationServicer):
             store.jobs[name] = adaptation_pb2.AdaptJob(
                 name=name, head=request.head, state=adaptation_pb2.QUEUED, request_id=request.request_id
             )
+        if request.wait:
+            self._end(store.jobs[name])
         return store.jobs[name]
 
     def GetJob(self, request: adaptation_pb2.GetJobRequest, context: Any) -> adaptation_pb2.AdaptJob:
