@@ -29,7 +29,9 @@ class Backbone:
     entry: Entry | None = field(default=None, repr=False)
 
 
-def resolve(name_or_folder: str, cache: Path, window: int = 0, progress: Callable[[str], None] | None = None) -> Backbone:
+def resolve(
+    name_or_folder: str, cache: Path, window: int = 0, progress: Callable[[str], None] | None = None
+) -> Backbone:
     """The backbone of that name, fetched if need be, or the one in that folder. `window` 0: its own."""
     folder = Path(name_or_folder).expanduser()
     if folder.is_dir():
@@ -41,7 +43,7 @@ def resolve(name_or_folder: str, cache: Path, window: int = 0, progress: Callabl
 def _describe(name: str, folder: Path, window: int, entry: Entry | None) -> Backbone:
     if not list(folder.glob("*.safetensors")):
         raise BackboneCorrupt(
-            f"{folder} has no *.safetensors file: save the model with safe_serialization; pickled weights are never read.",
+            f"{folder} has no *.safetensors file: save the model in that format; pickled weights are never read.",
             backbone=name,
         )
     config = _json(folder / "config.json", name)
@@ -62,7 +64,7 @@ def _json(path: Path, name: str) -> Mapping[str, object]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise BackboneCorrupt(f"{path} cannot be read as JSON ({error}): fetch the backbone again.", backbone=name) from None
+        raise BackboneCorrupt(f"{path} is not JSON ({error}): fetch the backbone again.", backbone=name) from None
     return value if isinstance(value, dict) else {}
 
 

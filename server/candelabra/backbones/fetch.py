@@ -68,7 +68,7 @@ def _fetch(entry: Entry, folder: Path, report: Report) -> None:
     for name, download in SOURCES:
         try:
             download(entry, folder, report)
-        except Exception as error:  # noqa: BLE001 - whatever a source does, the next one is tried
+        except Exception as error:  # whatever a source does, the next one is tried
             reasons.append(f"{name}: {_sentence(error)}")
             log.debug("backbone source failed", exc_info=True, extra={"source": name, "backbone": entry.name})
             continue
@@ -83,7 +83,9 @@ def _fetch(entry: Entry, folder: Path, report: Report) -> None:
 
 def _wrong(entry: Entry, folder: Path) -> list[str]:
     return [
-        file for file, digest in entry.files.items() if not (folder / file).is_file() or remembered(folder, file) != digest
+        file
+        for file, digest in entry.files.items()
+        if not (folder / file).is_file() or remembered(folder, file) != digest
     ]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
+from candelabra.metrics import Metrics
 from candelabra.types import Slot
 
 _SALT = secrets.token_bytes(32)
@@ -32,8 +33,9 @@ def cache_key(tenant: str, windows: Sequence[np.ndarray]) -> bytes:
 class FeatureCache:
     """Thread-safe. `capacity` 0 turns it off."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, metrics: Metrics | None = None) -> None:
         self.capacity = capacity
+        self.metrics = metrics
         self.bytes = 0
         self._entries: OrderedDict[bytes, Mapping[Slot, np.ndarray]] = OrderedDict()
         self._lock = threading.Lock()
@@ -45,10 +47,13 @@ class FeatureCache:
         """The vectors, if every one of `slots` is there."""
         with self._lock:
             entry = self._entries.get(key)
-            if entry is None or any(slot not in entry for slot in slots):
-                return None
-            self._entries.move_to_end(key)
-            return entry
+            if entry is not None and all(slot in entry for slot in slots):
+                self._entries.move_to_end(key)
+            else:
+                entry = None
+        if self.metrics and self.capacity:
+            (self.metrics.cache_misses if entry is None else self.metrics.cache_hits).inc()
+        return entry
 
     def put(self, key: bytes, vectors: Mapping[Slot, np.ndarray]) -> None:
         """Adds these vectors to those known of the text."""
@@ -64,6 +69,8 @@ class FeatureCache:
             while self.bytes > self.capacity:
                 _, oldest = self._entries.popitem(last=False)
                 self.bytes -= _size(oldest)
+        if self.metrics:
+            self.metrics.cache_bytes.set(self.bytes)
 
 
 def _size(entry: Mapping[Slot, np.ndarray]) -> int:

@@ -38,7 +38,8 @@ class Tokenizer:
     max_windows: int
 
     @classmethod
-    def load(cls, backbone: Backbone, overlap: int = 32, max_windows: int = 32) -> Tokenizer:
+    def load(cls, backbone: Backbone, window: int = 0, overlap: int = 32, max_windows: int = 32) -> Tokenizer:
+        """`window` 0: the backbone's own."""
         rust = _load(backbone)
         rust.no_truncation()
         rust.no_padding()
@@ -48,7 +49,8 @@ class Tokenizer:
         def encode(texts: Sequence[str]) -> list[Ids]:
             return [found.ids for found in rust.encode_batch_fast(list(texts), add_special_tokens=False)]
 
-        return cls(encode, prefix, suffix, unknown, backbone.window, overlap, max_windows)
+        window = min(window or backbone.window, backbone.window)
+        return cls(encode, prefix, suffix, unknown, window, overlap, max_windows)
 
     def split(self, texts: Sequence[str], long_text: LongText) -> list[Tokens]:
         """Never fails for what a text contains; releases the GIL for most of the work."""
