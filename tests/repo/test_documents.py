@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
@@ -116,3 +118,23 @@ def test_links_lead_somewhere(root: Path) -> None:
             if not (page.parent / target).exists():
                 broken.append(f"{page.name}: {target}")
     assert broken == []
+
+
+def test_commands_that_are_shown_exist(root: Path) -> None:
+    """`candelabra WORD` or `candelabra WORD WORD`, at the beginning of an example or between backticks."""
+    pages = [root / "README.md", *(root / "docs").rglob("*.md"), *(root / "plugins").glob("*/README.md")]
+    found = {
+        tuple(words.split())
+        for page in pages
+        for words in re.findall(
+            r"(?:^ {4}|^|`)candelabra ([a-z]+(?: [a-z]+)?)(?=[` \n])", page.read_text(), flags=re.MULTILINE
+        )
+    }
+    commands = {words for words in found if words[0] not in ("is", "domains", "serve")} | {("serve",), ("domains",)}
+    assert {("adapt",), ("predict",), ("backbones", "pull")} <= commands
+    wrong = []
+    for words in sorted(commands):
+        told = subprocess.run([sys.executable, "-m", "candelabra", *words, "--help"], capture_output=True, check=False)
+        if told.returncode:
+            wrong.append(" ".join(words))
+    assert wrong == []
