@@ -29,11 +29,12 @@ class Retry:
         return min(self.longest, self.first * 2.0 ** min(attempt - 1, 30)) * random.uniform(0.5, 1.0)
 
     def after(self, error: CandelabraError, attempt: int, repeatable: bool, seconds_left: float) -> float | None:
-        """The pause before the next try, or None: give up and raise `error`."""
+        """The pause before the next try, or None: give up and raise `error`. At least as long as the server asks."""
         if attempt >= self.attempts or not _worth_it(error, repeatable):
             return None
-        pause = self.pause(attempt) if error.retry_after is None else error.retry_after
-        return pause if 0 <= pause < seconds_left else None
+        asked = error.retry_after or 0.0
+        pause = max(asked, self.pause(attempt))
+        return pause if asked >= 0 and pause < seconds_left else None
 
 
 NEVER = Retry(attempts=1)
