@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import subprocess
-import sys
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import typer
 from prometheus_client.metrics import MetricWrapperBase
 
+from candelabra.cli.program import app
 from candelabra.errors import every_reason
 from candelabra.metrics import Metrics
 from candelabra.settings import Settings
@@ -86,7 +86,11 @@ def test_a_stale_table_is_seen(tables: ModuleType, operations: str) -> None:
 
 
 def test_settings_that_the_prose_names_exist(root: Path) -> None:
-    known = {f"CANDELABRA_{spec.name.upper()}" for spec in fields(Settings)} | {"CANDELABRA_DATA"}
+    known = {f"CANDELABRA_{spec.name.upper()}" for spec in fields(Settings)} | {
+        "CANDELABRA_DATA",  # tests and the demo
+        "CANDELABRA_SERVER",  # the command line
+        "CANDELABRA_TRACEBACK",
+    }
     pages = [root / "README.md", *(root / "docs").rglob("*.md"), *(path for path in (root / "deploy").rglob("*.yaml"))]
     wrong = {
         str(page): sorted(unknown)
@@ -120,21 +124,36 @@ def test_links_lead_somewhere(root: Path) -> None:
     assert broken == []
 
 
-def test_commands_that_are_shown_exist(root: Path) -> None:
-    """`candelabra WORD` or `candelabra WORD WORD`, at the beginning of an example or between backticks."""
-    pages = [root / "README.md", *(root / "docs").rglob("*.md"), *(root / "plugins").glob("*/README.md")]
-    found = {
-        tuple(words.split())
-        for page in pages
-        for words in re.findall(
-            r"(?:^ {4}|^|`)candelabra ([a-z]+(?: [a-z]+)?)(?=[` \n])", page.read_text(), flags=re.MULTILINE
-        )
+def commands(page: str) -> set[tuple[str, ...]]:
+    """Words and flags of every `candelabra …` at the beginning of a line of code or between backticks."""
+    lines = re.findall(r"(?:^ {4}|^|`)candelabra ([a-z]+(?:(?= [`/.\w\"-]| *$|`)[^`\n]*)?)", page, flags=re.MULTILINE)
+    return {
+        (*re.match(r"[a-z]+(?: [a-z]+(?= |$))?", line)[0].split(), *re.findall(r"(?<= )--[a-z-]+", line))  # type: ignore[index]
+        for line in lines
+        if not line.startswith("is ")
     }
-    commands = {words for words in found if words[0] not in ("is", "domains", "serve")} | {("serve",), ("domains",)}
-    assert {("adapt",), ("predict",), ("backbones", "pull")} <= commands
-    wrong = []
-    for words in sorted(commands):
-        told = subprocess.run([sys.executable, "-m", "candelabra", *words, "--help"], capture_output=True, check=False)
-        if told.returncode:
-            wrong.append(" ".join(words))
-    assert wrong == []
+
+
+def exists(command: tuple[str, ...]) -> bool:
+    """Whether the command line knows these words, and these flags of theirs."""
+    known = typer.main.get_command(app)
+    for word in (word for word in command if not word.startswith("--")):
+        known = getattr(known, "commands", {}).get(word)
+        if known is None:
+            return False
+    flags = {flag for parameter in known.params for flag in parameter.opts}
+    return {word for word in command if word.startswith("--")} <= flags
+
+
+def test_commands_that_are_shown_exist(root: Path) -> None:
+    pages = [root / "README.md", *(root / "docs").rglob("*.md"), *(root / "plugins").glob("*/README.md")]
+    shown = {command for page in pages for command in commands(page.read_text())}
+    assert {("adapt",), ("predict",), ("backbones", "pull"), ("serve", "--host", "--port")} <= shown
+    assert [" ".join(command) for command in sorted(shown) if not exists(command)] == []
+
+
+def test_the_check_reads_commands() -> None:
+    page = "    candelabra adapt a/b x --domain d\nas `candelabra heads show` is\ncandelabra serve --port 1   # word\n"
+    assert commands(page) == {("adapt", "--domain"), ("heads", "show"), ("serve", "--port")}
+    assert not exists(("heads", "shine"))
+    assert not exists(("adapt", "--examplez"))

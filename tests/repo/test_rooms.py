@@ -31,6 +31,7 @@ WALLS = {
 
 # Files that may touch the environment, with the reason.
 ENVIRONMENT = {
+    "cli/program.py": "CANDELABRA_TRACEBACK, when a bug is shown",
     "settings.py": "reads it, once",
     "adapt/process.py": "hands it on to the training process, with its number of threads",
     "testing/server.py": "hands it on to the server that a test starts",
