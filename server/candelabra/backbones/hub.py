@@ -11,8 +11,7 @@ PROBE_SECONDS = 4.0
 
 
 def download(entry: Entry, folder: Path, report: Callable[[str], None]) -> None:
-    from huggingface_hub import constants, hf_hub_download, hf_hub_url
-    from huggingface_hub.utils._http import get_session
+    from huggingface_hub import constants, get_session, hf_hub_download, hf_hub_url
 
     if constants.HF_HUB_OFFLINE:
         raise ConnectionError("HF_HUB_OFFLINE is set")
