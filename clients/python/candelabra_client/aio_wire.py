@@ -44,6 +44,8 @@ class AsyncWire:
                 step = flow.send(result) if error is None else flow.throw(error)
         except StopIteration as stop:
             return stop.value
+        finally:
+            flow.close()
 
     async def steps(self, flow: Flow[None]) -> AsyncGenerator[JobEvent, None]:
         """What the flow emits."""

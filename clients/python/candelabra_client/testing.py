@@ -21,7 +21,8 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from candelabra_client.errors import DETAILS, PUSHBACK
-from candelabra_client.fake_services import Adaptation, Datasets, Domains, Heads, Inference, Refusal, Store
+from candelabra_client.fake_services import Adaptation, Datasets, Domains, Heads, Inference
+from candelabra_client.fake_store import Refusal, Store
 from candelabra_client.v1 import (
     adaptation_pb2_grpc,
     datasets_pb2_grpc,

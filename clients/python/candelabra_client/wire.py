@@ -43,6 +43,8 @@ class Wire:
                 step = flow.send(result) if error is None else flow.throw(error)
         except StopIteration as stop:
             return stop.value
+        finally:
+            flow.close()
 
     def steps(self, flow: Flow[None]) -> Generator[JobEvent, None, None]:
         """What the flow emits."""

@@ -96,13 +96,19 @@ def adapt(
 
 def finish(handle: AdaptHandle, json: bool) -> None:
     """Follows a job to its end and shows how it ended; an end without a promoted version is a failure."""
-    if json:
+    try:
+        if not json and not handle.job.ended:
+            follow(handle.watch(), handle.job.head)
         handle.wait()
+    except KeyboardInterrupt:
+        name = handle.job.name
+        out = show.console(stderr=True)
+        out.print(f"The job goes on: see it with `candelabra jobs watch {name}`, end it with `jobs cancel {name}`.")
+        raise
+    if json:
         show.as_json(handle.job)
     else:
-        if not handle.job.ended:
-            follow(handle.watch(), handle.job.head)
-        show.job(handle.wait())
+        show.job(handle.job)
     handle.job.raise_for_state()
 
 

@@ -188,3 +188,15 @@ def test_nothing_heavy_is_imported_to_ask_a_server() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_leaving_says_that_the_job_goes_on(
+    run: Run, fake: FakeServer, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(events: object, title: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(adapt_command, "follow", leave)
+    ran = run("adapt", "acme/fresh", str(rows), "--request-id", "one")
+    assert ran.code != 0
+    assert "The job goes on: see it with `candelabra jobs watch acme/jobs/one`" in ran.err

@@ -69,6 +69,17 @@ async def test_adapt_watches_through_a_break(aio: AsyncClient, server: FakeServe
     assert [event.sequence async for event in aio.jobs.watch(handle.job.name, after=2)] == [3, 4]
 
 
+async def test_a_cancelled_call_is_cancelled(aio: AsyncClient, server: FakeServer) -> None:
+    server.store.delay = 0.5
+    call = asyncio.create_task(aio.predict("text", "acme/news"))
+    await asyncio.sleep(0.1)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    server.store.delay = 0
+    assert (await aio.predict("text", "acme/news"))[0].label == "short"
+
+
 async def test_lists_files_and_datasets(aio: AsyncClient, server: FakeServer) -> None:
     for _ in range(4):
         server.store.add_version("acme/news")

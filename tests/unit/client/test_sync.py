@@ -52,6 +52,13 @@ def test_an_unknown_head_is_not_found_with_its_reason(client: Client) -> None:
     assert "acme/missing" in caught.value.message
 
 
+def test_a_deadline_is_kept_and_not_retried(client: Client, server: FakeServer) -> None:
+    server.store.delay = 0.6
+    with pytest.raises(DeadlineExceeded):
+        client.predict("one text", "acme/news", timeout=0.1)
+    assert server.calls["Predict"] == 1
+
+
 def test_half_a_character_is_refused_before_it_is_sent(client: Client, server: FakeServer) -> None:
     with pytest.raises(InvalidArgument, match="Text 2") as caught:
         client.predict(["fine", "bad \ud800"], "acme/news")
