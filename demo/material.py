@@ -27,11 +27,18 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    text: str
+    domain: str
+    """Whose field it is from; every head is asked about it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Material:
     lessons: Sequence[Lesson]
     more: Sequence[Example]
     """For the second version of the first lesson's head."""
-    questions: Sequence[str]
+    questions: Sequence[Question]
 
 
 _HEADS = (
@@ -49,7 +56,7 @@ def written() -> Material:
         Lesson(domain, task, head, _labelled(HERE / f"{domain}.jsonl"), source=f"demo/examples/{domain}.jsonl")
         for domain, task, head, _ in _HEADS
     ]
-    questions = [str(row["text"]) for row in _rows(HERE / "questions.jsonl")]
+    questions = [Question(str(row["text"]), str(row["domain"])) for row in _rows(HERE / "questions.jsonl")]
     return Material(lessons, _labelled(HERE / "finance_more.jsonl"), questions)
 
 
@@ -65,7 +72,9 @@ def real(folder: Path) -> Material:
         lessons.append(lesson)
     more = _labelled(folder / "finance" / "financial_phrasebank" / "validation.jsonl")
     # Two texts of each domain's test split, from different places of the file.
-    questions = [lesson.test[at].text for lesson in lessons for at in (7, len(lesson.test) - 8)]
+    questions = [
+        Question(lesson.test[at].text, lesson.domain) for lesson in lessons for at in (7, len(lesson.test) - 8)
+    ]
     return Material(lessons, more, questions)
 
 

@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from candelabra_client import Answers, Backbone, Domain, Job
+from candelabra_client import Answers, Backbone, Domain, Job, Report
+from demo.material import Question
 from demo.scores import Scored
 
 PLAIN_WIDTH = 140
-_INTERESTING = ("_total", "_count", "_resident", "_registered", "_sum")
+_INTERESTING = ("_total", "_count", "_resident", "_registered", "_jobs")
 
 
 def console() -> Console:
@@ -52,28 +53,34 @@ def reports(out: Console, jobs: Sequence[Job]) -> None:
             f"{report.metric} {score.value:.3f} ({score.low:.2f} to {score.high:.2f})",
             floors.get("majority", ""),
             floors.get("tfidf_logistic_regression", ""),
-            escape(", ".join(f"{key} {value}" for key, value in report.chosen.items() if key in ("solver", "layers"))),
+            escape(
+                f"{report.chosen.get('solver', job.method)}, layers {report.chosen.get('layers', '')}".replace(
+                    " mean", ""
+                )
+            ),
             f"{report.seconds.get('encode', 0.0):.2f}",
             f"{report.seconds.get('total', 0.0):.2f}",
         )
     out.print(table)
 
 
-def answers(out: Console, texts: Sequence[str], found: Answers) -> None:
+def answers(out: Console, questions: Sequence[Question], found: Answers) -> None:
+    """Every head answers every text; what it says of its own field is bright."""
     table = _table("text", *(f"{head.name}\n{head.domain}/{head.task}" for head in found.heads))
-    for text, answer in zip(texts, found, strict=True):
+    for question, answer in zip(questions, found, strict=True):
         cells = []
-        for prediction in answer:
+        for head, prediction in zip(found.heads, answer, strict=True):
             said = ", ".join(
                 f"{escape(label)} {probability:.0%}"
                 for label, probability in zip(prediction.labels, prediction.probabilities, strict=True)
             )
-            cells.append(said + "".join(f" ({value:+.2f})" for value in prediction.values.values()))
-        table.add_row(escape(text if len(text) <= 70 else text[:69] + "…"), *cells)
+            said += "".join(f" ({value:+.2f})" for value in prediction.values.values())
+            cells.append(f"[bold]{said}[/]" if head.domain == question.domain else f"[dim]{said}[/]")
+        table.add_row(escape(_short(question.text)), *cells)
     out.print(table)
     spent = found.timings
     out.print(
-        f"  {len(texts)} × {len(found.heads)} answers in {1000 * spent.total:.0f} ms: "
+        f"  {len(questions)} × {len(found.heads)} answers in {1000 * spent.total:.0f} ms: "
         f"tokenize {1000 * spent.tokenize:.1f}, queue {1000 * spent.queue:.1f}, "
         f"encode {1000 * spent.encode:.1f}, heads {1000 * spent.head:.1f}"
     )
@@ -116,13 +123,21 @@ def scores(out: Console, scored: Sequence[Scored]) -> None:
 
 
 def moved(out: Console, before: Mapping[str, float], after: Mapping[str, float]) -> None:
-    """The samples that changed; sums and counts of histograms, not their buckets."""
+    """The samples that changed; of histograms their counts only."""
     table = _table("metric", "before", "after")
     for sample, value in sorted(after.items()):
         name = sample.partition("{")[0]
         if value != before.get(sample, 0.0) and name.endswith(_INTERESTING):
             table.add_row(escape(sample), f"{before.get(sample, 0.0):,.6g}", f"{value:,.6g}")
     out.print(table)
+
+
+def _chosen(report: Report) -> str:
+    return f"{report.chosen.get('solver', '')}, layers {report.chosen.get('layers', '')}".replace(" mean", "")
+
+
+def _short(text: str, width: int = 58) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _table(*columns: str) -> Table:

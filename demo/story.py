@@ -88,7 +88,7 @@ def _adapt(client: Client, lesson: Lesson) -> AdaptHandle:
 
 def ask(out: Console, client: Client, chosen: Material) -> None:
     heads = [lesson.head for lesson in chosen.lessons]
-    answers = client.predict(chosen.questions, heads)
+    answers = client.predict([question.text for question in chosen.questions], heads)
     if len(answers) != len(chosen.questions) or any(len(answer) != len(heads) for answer in answers):
         raise Failed("a Predict did not answer every text with every head.")
     show.answers(out, chosen.questions, answers)
@@ -100,7 +100,8 @@ def swap(out: Console, client: Client, chosen: Material) -> None:
     first = client.heads.get(lesson.head).aliases["live"]
     kept = client.datasets.append(lesson.head, chosen.more)
     out.print(f"  {kept.appended} examples more: the dataset {kept.dataset.name} now has {kept.dataset.rows:,}")
-    with Stream(client, lesson.head, chosen.questions) as stream:
+    texts = [question.text for question in chosen.questions]
+    with Stream(client, lesson.head, texts) as stream:
         stream.wait_for(first)
         [job] = watch(out, [_adapt(client, lesson)])
         if not job.head_version:
@@ -120,7 +121,7 @@ def swap(out: Console, client: Client, chosen: Material) -> None:
 def drain(out: Console, server: Server, client: Client, chosen: Material) -> None:
     heads = [lesson.head for lesson in chosen.lessons]
     # Texts that no cache knows, so that the call is still being answered when the signal comes.
-    texts = [f"{chosen.questions[at % len(chosen.questions)]} (no. {at})" for at in range(DRAIN_TEXTS)]
+    texts = [f"{chosen.questions[at % len(chosen.questions)].text} (no. {at})" for at in range(DRAIN_TEXTS)]
     with ThreadPoolExecutor(1) as pool:
         accepted = pool.submit(client.predict, texts, heads, timeout=60)
         _until_in_flight(server, accepted)

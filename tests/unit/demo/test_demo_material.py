@@ -27,7 +27,7 @@ def test_sixty_distinct_sentences_a_domain_and_none_label_rare() -> None:
     chosen = material.written()
     assert [lesson.domain for lesson in chosen.lessons] == ["finance", "medical", "legal"]
     every = [example.text for lesson in chosen.lessons for example in lesson.train]
-    every += [example.text for example in chosen.more] + list(chosen.questions)
+    every += [example.text for example in chosen.more] + [question.text for question in chosen.questions]
     assert len(set(every)) == len(every)
     for lesson in chosen.lessons:
         counts = Counter(label for example in lesson.train for label in example.labels)
