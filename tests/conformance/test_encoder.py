@@ -21,7 +21,7 @@ from candelabra.settings import read
 from candelabra.testing import TinyEncoder, tiny_tokenizer
 from candelabra.types import LongText, Slot
 
-WORDS = "the court held that a patient with mild fever paid interest on every late invoice in march".split()
+WORDS = ["the", "court", "held", "that", "a", "patient", "with", "mild", "fever", "paid", "interest", "on", "every", "late", "invoice", "in", "march"]
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 COMMON = {"vocab_size": len(SPECIAL) + len(WORDS), "pad_token_id": 0}
 SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}

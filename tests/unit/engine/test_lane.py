@@ -40,7 +40,9 @@ def alone(encoder: TinyEncoder, row: Row, scorer: Scorer) -> np.ndarray:
     return scorer.scores(features.reshape(1, -1))[0]
 
 
-def make_row(text: Sequence[int], *scorers: Scorer, tenant: str = "acme", slots: tuple[Slot, ...] = (LAST_MEAN,)) -> Row:
+def make_row(
+    text: Sequence[int], *scorers: Scorer, tenant: str = "acme", slots: tuple[Slot, ...] = (LAST_MEAN,)
+) -> Row:
     windows = (np.array([1, *text, 2], np.int32),)
     return Row(windows=windows, scorers=scorers, slots=slots, cache_key=cache_key(tenant, windows))
 
@@ -200,9 +202,7 @@ async def test_a_full_queue_refuses_at_once_and_one_tenant_cannot_fill_it() -> N
 
 
 class Poison(Linear):
-    """Raises for any text whose first feature is positive, else gives nan for odd rows."""
-
-    def scores(self, features: np.ndarray) -> np.ndarray:
+        def scores(self, features: np.ndarray) -> np.ndarray:
         raise ZeroDivisionError("a bad head")
 
 
@@ -263,9 +263,8 @@ async def test_background_work_goes_after_predict_and_aside_between_passes() -> 
     gate.pass_tokens = 10
     async with running(gate, background_tokens=40) as lane:
         slots = (LAST_MEAN,)
-        background = asyncio.ensure_future(
-            lane.submit([make_row([5] * 8, slots=slots) for _ in range(4)], tenant="acme", background=True)
-        )
+        rows = [make_row([5] * 8, slots=slots) for _ in range(4)]
+        background = asyncio.ensure_future(lane.submit(rows, tenant="acme", background=True))
         assert await asyncio.to_thread(gate.entered.wait, 10)
         serving = asyncio.ensure_future(lane.submit([make_row([7], slots=slots)], tenant="other"))
         await asyncio.sleep(0.05)
