@@ -177,7 +177,7 @@ class App:
         self.lane = Lane.of(loaded.encoder, settings, metrics, cache)
         self.lane.start()
         predict = Predict(shelf, self.lane, loaded.tokenizer, backbone, loaded.domains, self.limits, self.threads)
-        jobs = Jobs(registry, loaded.domains, self.limits, self.doors.draining)
+        jobs = Jobs(registry, loaded.domains, self.limits, backbone, self.doors.draining)
         library = Library(registry, store, shelf, self.limits, metrics)
         inference = Inference(predict, metrics, self.doors.draining, settings.default_deadline_seconds)
         self.doors.add(inference_pb2_grpc.add_InferenceServicer_to_server, inference)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from candelabra.adapt.gate import evidence_from_bytes, evidence_to_bytes
+from candelabra.adapt.evidence import evidence_from_bytes, evidence_to_bytes
 from candelabra.adapt.material import Material
 from candelabra.adapt.trainer import Candidate, Incumbent, TrainingSet, TrainSpec
 from candelabra.heads.head import Head
@@ -63,10 +63,9 @@ def save_spec(folder: Path, spec: TrainSpec) -> None:
     (folder / "spec.json").write_text(json.dumps(asdict(spec)), encoding="utf-8")
 
 
-def save_incumbent(folder: Path, name: str, head: bytes, evidence: bytes | None) -> None:
+def save_incumbent(folder: Path, head: bytes, evidence: bytes | None) -> None:
     place = folder / "incumbent"
     place.mkdir(parents=True, exist_ok=True)
-    (place / "name").write_text(name, encoding="utf-8")
     (place / "head.safetensors").write_bytes(head)
     if evidence is not None:
         (place / "evidence.safetensors").write_bytes(evidence)
@@ -113,7 +112,6 @@ def _load_incumbent(place: Path) -> Incumbent | None:
         return None
     evidence = place / "evidence.safetensors"
     return Incumbent(
-        name=(place / "name").read_text("utf-8"),
         head=Head.from_bytes((place / "head.safetensors").read_bytes()),
         evidence=evidence_from_bytes(evidence.read_bytes()) if evidence.exists() else None,
     )

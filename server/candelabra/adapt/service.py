@@ -11,8 +11,8 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-from candelabra.adapt import material
-from candelabra.adapt.trainer import check_options
+from candelabra.adapt import material, options
+from candelabra.adapt.closed_form import default_slots
 from candelabra.discovery import Found
 from candelabra.errors import (
     HeadMismatch,
@@ -29,6 +29,7 @@ from candelabra.plugin import Domain, Task
 from candelabra.registry.registry import Registry
 from candelabra.types import (
     LIVE,
+    BackboneInfo,
     Example,
     JobEvent,
     JobInfo,
@@ -84,11 +85,17 @@ class Jobs:
     """The use case. `asked` beats when a job is queued or cancelled, `happened` when one has news."""
 
     def __init__(
-        self, registry: Registry, domains: Mapping[str, Found], limits: Limits, draining: asyncio.Event
+        self,
+        registry: Registry,
+        domains: Mapping[str, Found],
+        limits: Limits,
+        backbone: BackboneInfo,
+        draining: asyncio.Event,
     ) -> None:
         self.registry = registry
         self.domains = domains
         self.limits = limits
+        self.backbone = backbone
         self.draining = draining
         self.asked = Pulse()
         self.happened = Pulse()
@@ -96,7 +103,7 @@ class Jobs:
     async def start(self, ask: Ask) -> JobInfo:
         """Checks everything that can be checked at once, and queues the job: durable when this returns."""
         domain, task = self.task_of(ask.domain or "general", ask.task or "classification")
-        check_options(ask.method, ask.options)
+        options.check(ask.method, ask.options, default_slots(self.backbone), task.kind)
         check_alias(ask.alias or LIVE)
         if len(ask.request_id) > REQUEST_ID_CHARS:
             raise InvalidName(f"The request_id is longer than {REQUEST_ID_CHARS} characters.", field="request_id")

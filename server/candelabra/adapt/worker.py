@@ -212,6 +212,7 @@ class Worker:
             domain=spec.domain,
             task=spec.task,
             long_text=task.long_text,
+            lineage={"job": work.job.name, "dataset": str(spec.dataset), "dataset_rows": spec.dataset_rows},
         )
 
     def _save_incumbent(self, work: Work) -> None:
@@ -226,7 +227,7 @@ class Worker:
             LOG.warning("the incumbent cannot be read; nothing to compare with", extra={"error": error.message})
             return
         if version.backbone == self.backbone.fingerprint:
-            assignment.save_incumbent(work.folder, version.name, head, self.store.get_evidence(version.digest))
+            assignment.save_incumbent(work.folder, head, self.store.get_evidence(version.digest))
 
     async def _train(self, work: Work) -> Outcome:
         work.reporter.say(Progress("train"))

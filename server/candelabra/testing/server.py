@@ -65,7 +65,7 @@ class Server:
         with Client(self.address) as client:
             while True:
                 try:
-                    if client.health(timeout=1) == "SERVING":
+                    if client.health(timeout=1) == "serving":
                         return
                 except CandelabraError:
                     pass
