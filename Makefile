@@ -62,15 +62,19 @@ docs: install ## the tables of docs/operations.md, anew from the code
 bench: install ## one table of measurements
 	$(BIN)/python -m bench $(if $(DATA),--data $(DATA)) $(ARGS)
 
-# With the oldest Python, so that every pin exists for all three. torch moves only when its pin is changed by hand.
+# With the oldest Python, so that every pin exists for all three. torch, and the CUDA packages that come with it on
+# other indexes, stay: their pins are changed by hand.
+HELD := ^(torch|triton|cuda-.*|nvidia-(cu|nc|nv).*)==
+
 constraints: ## newest versions of everything but torch into constraints.txt; run it with Python 3.11
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
 	  echo "Use Python 3.11, the oldest one supported: 'make constraints PYTHON=python3.11'." >&2; exit 1; }
 	rm -rf .run/constraints && $(PYTHON) -m venv .run/constraints
-	grep '^torch==' constraints.txt > .run/torch.txt
+	grep -E '$(HELD)' constraints.txt > .run/torch.txt
 	.run/constraints/bin/python -m pip install --quiet --upgrade -c .run/torch.txt pip setuptools
 	.run/constraints/bin/python -m pip install --quiet -c .run/torch.txt --no-build-isolation -e ".[$(EXTRAS)]" $(EDITABLE)
-	{ grep '^#' constraints.txt; .run/constraints/bin/python -m pip freeze --all --exclude-editable | sed 's/+cpu$$//' | sort -f; } > .run/constraints.txt
+	.run/constraints/bin/python -m pip freeze --all --exclude-editable | grep -vE '$(HELD)' > .run/rest.txt
+	{ grep '^#' constraints.txt; sort -f .run/torch.txt .run/rest.txt; } > .run/constraints.txt
 	mv .run/constraints.txt constraints.txt
 
 clean: ## caches and build outputs away; the environment stays
