@@ -49,7 +49,7 @@ from candelabra.rpc.doors import Doors
 from candelabra.rpc.heads import Heads
 from candelabra.rpc.health import Health
 from candelabra.rpc.inference import Inference
-from candelabra.rpc.layers import AccessLog, Counted, RequestId
+from candelabra.rpc.layers import AccessLog, Counted, Layer, RequestId
 from candelabra.settings import Settings
 from candelabra.types import JobState
 from candelabra.v1 import (
@@ -88,7 +88,7 @@ class App:
         self.health = Health()
         self.limits = Limits(settings)
         # Order matters: the id is there for the log, the log and the metrics see the final code.
-        layers = [RequestId(), AccessLog(), Counted(self.metrics)]
+        layers: list[Layer] = [RequestId(), AccessLog(), Counted(self.metrics)]
         self.doors = Doors(layers, settings.max_message_bytes, settings.max_concurrent_calls)
         self.threads = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="tokenize")
         self.tasks: list[asyncio.Task[None]] = []

@@ -19,7 +19,8 @@ def _nvml() -> ModuleType | None:
     except Exception as error:
         LOG.debug("no GPU readings", extra={"why": repr(error)})
         return None
-    return pynvml  # type: ignore[no-any-return]
+    found: ModuleType = pynvml
+    return found
 
 
 class GpuWatch:

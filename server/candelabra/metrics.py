@@ -27,91 +27,107 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
-        made = {"registry": self.registry}
-        ProcessCollector(**made)
-        PlatformCollector(**made)
+        here = self.registry
+        ProcessCollector(registry=here)
+        PlatformCollector(registry=here)
         # Calls
         self.calls = Counter(
-            "candelabra_calls", "Finished RPCs by method and gRPC status code.", ["method", "code"], **made
+            "candelabra_calls", "Finished RPCs by method and gRPC status code.", ["method", "code"], registry=here
         )
         self.call_errors = Counter(
             "candelabra_call_errors",
             "RPCs that ended in an error, by machine-readable reason.",
             ["method", "reason"],
-            **made,
+            registry=here,
         )
-        self.calls_in_flight = Gauge("candelabra_calls_in_flight", "RPCs being answered now.", ["method"], **made)
+        self.calls_in_flight = Gauge(
+            "candelabra_calls_in_flight", "RPCs being answered now.", ["method"], registry=here
+        )
         self.call_seconds = Histogram(
             "candelabra_call_seconds",
             "Time of a whole RPC, streams excluded.",
             ["method"],
             buckets=CALL_SECONDS,
-            **made,
+            registry=here,
         )
         self.stage_seconds = Histogram(
             "candelabra_stage_seconds",
             "Time of a Predict or Embed in each stage.",
             ["stage"],
             buckets=STAGE_SECONDS,
-            **made,
+            registry=here,
         )
-        self.predictions = Counter("candelabra_predictions", "Answers given: inputs times heads.", ["domain"], **made)
+        self.predictions = Counter(
+            "candelabra_predictions", "Answers given: inputs times heads.", ["domain"], registry=here
+        )
         # The engine
         self.batch_rows = Histogram(
-            "candelabra_batch_rows", "Texts in one batch of the engine.", ["work"], buckets=BATCH_ROWS, **made
+            "candelabra_batch_rows", "Texts in one batch of the engine.", ["work"], buckets=BATCH_ROWS, registry=here
         )
         self.batch_tokens = Histogram(
-            "candelabra_batch_tokens", "Tokens in one batch, padding excluded.", ["work"], buckets=BATCH_TOKENS, **made
+            "candelabra_batch_tokens",
+            "Tokens in one batch, padding excluded.",
+            ["work"],
+            buckets=BATCH_TOKENS,
+            registry=here,
         )
-        self.tokens = Counter("candelabra_tokens", "Tokens that went through the encoder.", ["work"], **made)
+        self.tokens = Counter("candelabra_tokens", "Tokens that went through the encoder.", ["work"], registry=here)
         self.padding = Counter(
-            "candelabra_padding_tokens", "Padding that went through the encoder: waste.", ["work"], **made
+            "candelabra_padding_tokens", "Padding that went through the encoder: waste.", ["work"], registry=here
         )
-        self.queue_rows = Gauge("candelabra_queue_rows", "Texts waiting for the encoder.", ["work"], **made)
-        self.queue_tokens = Gauge("candelabra_queue_tokens", "Tokens waiting for the encoder.", ["work"], **made)
+        self.queue_rows = Gauge("candelabra_queue_rows", "Texts waiting for the encoder.", ["work"], registry=here)
+        self.queue_tokens = Gauge("candelabra_queue_tokens", "Tokens waiting for the encoder.", ["work"], registry=here)
         self.dropped_rows = Counter(
-            "candelabra_dropped_rows", "Texts dropped from the queue before encoding.", ["reason"], **made
+            "candelabra_dropped_rows", "Texts dropped from the queue before encoding.", ["reason"], registry=here
         )
-        self.truncated = Counter("candelabra_truncated_texts", "Texts whose end was not read.", **made)
+        self.truncated = Counter("candelabra_truncated_texts", "Texts whose end was not read.", registry=here)
         # Features seen before
-        self.cache_hits = Counter("candelabra_feature_cache_hits", "Texts whose features were in the cache.", **made)
-        self.cache_misses = Counter("candelabra_feature_cache_misses", "Texts that had to be encoded.", **made)
-        self.cache_bytes = Gauge("candelabra_feature_cache_bytes", "Memory held by the feature cache.", **made)
+        self.cache_hits = Counter(
+            "candelabra_feature_cache_hits", "Texts whose features were in the cache.", registry=here
+        )
+        self.cache_misses = Counter("candelabra_feature_cache_misses", "Texts that had to be encoded.", registry=here)
+        self.cache_bytes = Gauge("candelabra_feature_cache_bytes", "Memory held by the feature cache.", registry=here)
         # Heads
-        self.heads_registered = Gauge("candelabra_heads_registered", "Head versions known to this server.", **made)
-        self.heads_resident = Gauge("candelabra_heads_resident", "Head versions in memory.", **made)
-        self.heads_bytes = Gauge("candelabra_heads_resident_bytes", "Memory held by heads.", **made)
-        self.head_loads = Counter("candelabra_head_loads", "Heads read from the store.", ["outcome"], **made)
-        self.head_evictions = Counter("candelabra_head_evictions", "Heads that made room for others.", **made)
+        self.heads_registered = Gauge(
+            "candelabra_heads_registered", "Head versions known to this server.", registry=here
+        )
+        self.heads_resident = Gauge("candelabra_heads_resident", "Head versions in memory.", registry=here)
+        self.heads_bytes = Gauge("candelabra_heads_resident_bytes", "Memory held by heads.", registry=here)
+        self.head_loads = Counter("candelabra_head_loads", "Heads read from the store.", ["outcome"], registry=here)
+        self.head_evictions = Counter("candelabra_head_evictions", "Heads that made room for others.", registry=here)
         self.head_load_seconds = Histogram(
-            "candelabra_head_load_seconds", "Time to read and check one head.", buckets=STAGE_SECONDS, **made
+            "candelabra_head_load_seconds", "Time to read and check one head.", buckets=STAGE_SECONDS, registry=here
         )
         self.alias_moves = Counter(
-            "candelabra_alias_moves", "Promotions, roll-backs and other moves of an alias.", **made
+            "candelabra_alias_moves", "Promotions, roll-backs and other moves of an alias.", registry=here
         )
         # Jobs
-        self.jobs = Gauge("candelabra_jobs", "Jobs by state.", ["state"], **made)
+        self.jobs = Gauge("candelabra_jobs", "Jobs by state.", ["state"], registry=here)
         self.adapt_seconds = Histogram(
-            "candelabra_adapt_seconds", "Time from start to end of a job.", ["method"], buckets=ADAPT_SECONDS, **made
+            "candelabra_adapt_seconds",
+            "Time from start to end of a job.",
+            ["method"],
+            buckets=ADAPT_SECONDS,
+            registry=here,
         )
         self.adapt_phase_seconds = Counter(
-            "candelabra_adapt_phase_seconds", "Time that jobs spent in each phase.", ["phase"], **made
+            "candelabra_adapt_phase_seconds", "Time that jobs spent in each phase.", ["phase"], registry=here
         )
         self.trainer_restarts = Counter(
-            "candelabra_trainer_restarts", "Training processes started after a crash or stop.", **made
+            "candelabra_trainer_restarts", "Training processes started after a crash or stop.", registry=here
         )
         # The device
         self.gpu_utilization = Gauge(
-            "candelabra_gpu_utilization_ratio", "Share of time the GPU was busy.", ["gpu"], **made
+            "candelabra_gpu_utilization_ratio", "Share of time the GPU was busy.", ["gpu"], registry=here
         )
-        self.gpu_memory_used = Gauge("candelabra_gpu_memory_used_bytes", "GPU memory in use.", ["gpu"], **made)
-        self.gpu_memory_total = Gauge("candelabra_gpu_memory_total_bytes", "GPU memory.", ["gpu"], **made)
-        self.gpu_temperature = Gauge("candelabra_gpu_temperature_celsius", "GPU temperature.", ["gpu"], **made)
-        self.gpu_power = Gauge("candelabra_gpu_power_watts", "GPU power draw.", ["gpu"], **made)
+        self.gpu_memory_used = Gauge("candelabra_gpu_memory_used_bytes", "GPU memory in use.", ["gpu"], registry=here)
+        self.gpu_memory_total = Gauge("candelabra_gpu_memory_total_bytes", "GPU memory.", ["gpu"], registry=here)
+        self.gpu_temperature = Gauge("candelabra_gpu_temperature_celsius", "GPU temperature.", ["gpu"], registry=here)
+        self.gpu_power = Gauge("candelabra_gpu_power_watts", "GPU power draw.", ["gpu"], registry=here)
         # The process
-        self.ready = Gauge("candelabra_ready", "1 while the server takes calls.", **made)
-        self.build = Info("candelabra_build", "Version of the server and of its main libraries.", **made)
-        self.backbone = Info("candelabra_backbone", "The encoder in memory.", **made)
+        self.ready = Gauge("candelabra_ready", "1 while the server takes calls.", registry=here)
+        self.build = Info("candelabra_build", "Version of the server and of its main libraries.", registry=here)
+        self.backbone = Info("candelabra_backbone", "The encoder in memory.", registry=here)
         self._zero()
 
     def _zero(self) -> None:

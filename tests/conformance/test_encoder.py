@@ -1,4 +1,4 @@
-"""What every encoder must keep: the tiny one, torch on tiny models of many architectures, the default backbone, CUDA."""
+"""What every encoder must keep: the tiny one, torch on small models of many architectures and on the default backbone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from candelabra.settings import read
 from candelabra.testing import TinyEncoder, tiny_tokenizer
 from candelabra.types import LongText, Slot
 
-WORDS = ["the", "court", "held", "that", "a", "patient", "with", "mild", "fever", "paid", "interest", "on", "every", "late", "invoice", "in", "march"]
+WORDS = tuple("abcdefghijklmnopqrst")
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 COMMON = {"vocab_size": len(SPECIAL) + len(WORDS), "pad_token_id": 0}
 SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}

@@ -38,12 +38,13 @@ class Outcome:
     report: Mapping[str, object]
 
 
-def open_features(folder: Path, part: str, rows: int, slots: int, dimension: int) -> np.ndarray:
+def open_features(folder: Path, part: str, rows: int, slots: int, dimension: int) -> np.memmap:
     """A float32 array [rows, slots, dimension] on disk, to be filled and flushed."""
     (folder / part).mkdir(parents=True, exist_ok=True)
-    return np.lib.format.open_memmap(
+    opened: np.memmap = np.lib.format.open_memmap(
         folder / part / FEATURES, mode="w+", dtype=np.float32, shape=(rows, slots, dimension)
     )
+    return opened
 
 
 def save_part(folder: Path, part: str, material: Material, slots: Sequence[Slot]) -> None:

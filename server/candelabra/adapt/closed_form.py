@@ -40,9 +40,7 @@ def default_slots(info: BackboneInfo) -> tuple[Slot, ...]:
         count = min(room, info.layers + 1)
         layers = sorted({round(layer) for layer in np.linspace(info.layers / count, info.layers, count)})
         classes = []
-    return tuple(
-        [*(Slot(layer, "mean") for layer in layers), *(Slot(layer, "cls") for layer in classes if layer > 0)]
-    )
+    return tuple([*(Slot(layer, "mean") for layer in layers), *(Slot(layer, "cls") for layer in classes if layer > 0)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +79,7 @@ def parse_layers(layers: object, slots: Sequence[Slot]) -> tuple[int, ...]:
     chosen: list[int] = []
     for layer in layers:
         if isinstance(layer, bool) or not isinstance(layer, int) or layer not in known:
-            raise InvalidArgument(
-                f"Layer {layer!r} was not encoded: choose among {sorted(known)}.", field="layers"
-            )
+            raise InvalidArgument(f"Layer {layer!r} was not encoded: choose among {sorted(known)}.", field="layers")
         chosen.append(layer)
     return tuple(sorted(set(chosen)))
 
@@ -101,19 +97,21 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    solver: str
+    """A solver, or both with their logits added by weight: a sum of linear heads is one linear head."""
+
+    parts: tuple[tuple[str, float, float], ...]
+    """(solver, penalty, weight)"""
     slots: tuple[Slot, ...]
-    step: int
-    penalty: float
     loss: float
+    step: int = START
 
 
 def layer_sets(slots: Sequence[Slot], layers: Sequence[int]) -> list[tuple[Slot, ...]]:
-    """The sets to choose among, small ones first: last, last four, all means, everything."""
+    """The sets to choose among, small ones first: last, last four, everything."""
     if layers:
         return [tuple(slot for slot in slots if slot.layer in layers)]
     means = sorted(slot for slot in slots if slot.pooling == "mean")
-    sets = [tuple(means[-1:]), tuple(means[-4:]), tuple(means), tuple(slots)]
+    sets = [tuple(means[-1:]), tuple(means[-4:]), tuple(slots)]
     return [one for at, one in enumerate(sets) if one and one not in sets[:at]]
 
 
@@ -130,16 +128,24 @@ def fit(
     search = Search(features, slots, targets, truth, options, seed, tell)
     best = search.run()
     problem = search.problem(best.slots)
-    model = Lda.fit(problem, best.penalty) if best.solver == "lda" else Ridge.fit(problem, best.penalty)
-    logits = model.leave_one_out(np.arange(len(features)))
-    weight, bias = model.weights()
+    everyone = np.arange(len(features))
+    logits, weight, bias = 0.0, 0.0, 0.0
+    for solver, penalty, share in best.parts:
+        model = _model(solver, problem, penalty)
+        logits = logits + share * model.leave_one_out(everyone)
+        one_weight, one_bias = model.weights()
+        weight, bias = weight + share * one_weight, bias + share * one_bias
     chosen = {
-        "solver": best.solver,
+        "solver": "+".join(solver for solver, _, _ in best.parts),
         "layers": ", ".join(f"{slot.layer} {slot.pooling}" for slot in best.slots),
-        "ridge": f"{best.penalty:.3g}",
+        "ridge": ", ".join(f"{penalty:.3g}" for _, penalty, _ in best.parts),
         "leave_one_out_loss": f"{best.loss:.4f}",
     }
-    return Fitted(weight, bias, best.slots, logits, chosen)
+    return Fitted(np.asarray(weight), np.asarray(bias), best.slots, np.asarray(logits), chosen)
+
+
+def _model(solver: str, problem: Problem, penalty: float, within: np.ndarray | None = None) -> Lda | Ridge:
+    return Lda.fit(problem, penalty, within) if solver == "lda" else Ridge.fit(problem, penalty)
 
 
 class Search:
@@ -179,7 +185,19 @@ class Search:
         for other in solvers[1:]:
             # The best layers hardly depend on the solver, so the second one is tried on the winner's only.
             choices.append(self._climb(other, best.slots, best.step))
+            choices.append(self._blend(best, choices[-1]))
         return min(choices, key=lambda choice: choice.loss)
+
+    def _blend(self, one: Choice, other: Choice) -> Choice:
+        """Both with equal say: each divided by its own temperature, then added."""
+        problem, targets = self.problem(one.slots).sample(self.rows), self.targets[self.rows]
+        parts, total = [], np.zeros((len(self.rows), self.truth.shape[1]))
+        for solver, penalty, _ in (*one.parts, *other.parts):
+            logits = _model(solver, problem, penalty).leave_one_out(np.arange(len(self.rows)))
+            weight = 0.5 / calibration.temperature(logits, targets)
+            total += weight * logits
+            parts.append((solver, penalty, weight))
+        return Choice(tuple(parts), one.slots, self._calibrated_loss(total, targets))
 
     def problem(self, chosen: tuple[Slot, ...]) -> Problem:
         if self._problem is None or self._problem[0] != chosen:
@@ -196,7 +214,7 @@ class Search:
         return self._problem[1]
 
     def _climb(self, solver: str, slots: tuple[Slot, ...], start: int) -> Choice:
-        problem = self.problem(slots)
+        problem = self.problem(slots).sample(self.rows)
         within = Lda.within(problem) if solver == "lda" else None
         losses: dict[int, float] = {}
 
@@ -207,32 +225,31 @@ class Search:
             return losses[step]
 
         if self.options.ridge is not None:
-            return Choice(solver, slots, start, self.options.ridge, loss(start))
+            return Choice(((solver, self.options.ridge, 1.0),), slots, loss(start))
         at = start
         for direction in (-1, 1):
             while 0 <= at + direction < len(GRID) and loss(at + direction) < loss(at):
                 at += direction
-        return Choice(solver, slots, at, GRID[at], loss(at))
+        return Choice(((solver, GRID[at], 1.0),), slots, loss(at), at)
 
     def _loss(self, solver: str, problem: Problem, penalty: float, within: np.ndarray | None) -> float:
         """Negative log likelihood of the left-out rows after calibration."""
         try:
-            model = Lda.fit(problem, penalty, within) if solver == "lda" else Ridge.fit(problem, penalty)
+            logits = _model(solver, problem, penalty, within).leave_one_out(np.arange(len(self.rows)))
         except LinAlgError:
             return math.inf
-        logits, targets = model.leave_one_out(self.rows), self.targets[self.rows]
+        loss = self._calibrated_loss(logits, self.targets[self.rows])
+        self.tried += 1
+        self.tell(Progress("train", step=self.tried, loss=loss, metrics={"penalty": penalty}))
+        return loss
+
+    def _calibrated_loss(self, logits: np.ndarray, targets: np.ndarray) -> float:
         if not np.isfinite(logits).all():
             return math.inf
         if self.multi:
             scale, bias = calibration.platt(logits, targets)
-            loss = calibration.negative_log_likelihood(logits * scale + bias, targets)
-        else:
-            loss = calibration.negative_log_likelihood(
-                logits / calibration.temperature(logits, targets), targets
-            )
-        self.tried += 1
-        self.tell(Progress("train", step=self.tried, loss=loss, metrics={"penalty": penalty}))
-        return loss
+            return calibration.negative_log_likelihood(logits * scale + bias, targets)
+        return calibration.negative_log_likelihood(logits / calibration.temperature(logits, targets), targets)
 
     def _rows(self, seed: int) -> np.ndarray:
         """A stratified sample of the rows that leave-one-out can say something about."""

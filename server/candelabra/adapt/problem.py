@@ -16,7 +16,7 @@ Leave-one-out, with P = (scatter + penalty I)^-1, u = L^-1 z and L the Cholesky 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import cholesky, eigh, solve_triangular
@@ -35,6 +35,9 @@ class Problem:
     z: np.ndarray
     truth: np.ndarray
     scatter: np.ndarray
+    cross: np.ndarray
+    counts: np.ndarray
+    rows: int
     mean: np.ndarray
     back: np.ndarray
     unit: float
@@ -46,7 +49,8 @@ class Problem:
         scale = _slot_scale(np.diag(scatter), slots)
         scatter *= scale[:, None] * scale[None, :]
         z = (features - statistics.mean) * scale
-        return cls(z, truth, scatter, statistics.mean, scale, _unit(np.trace(scatter), len(scale)))
+        unit = _unit(float(np.trace(scatter)), len(scale))
+        return cls._made(z, truth, scatter, statistics.mean, scale, unit)
 
     @classmethod
     def dual(cls, features: np.ndarray, truth: np.ndarray, slots: int) -> Problem:
@@ -61,16 +65,29 @@ class Problem:
         roots = np.sqrt(values)
         back = scale[:, None] * (centred.T @ (vectors / roots))
         unit = _unit(float(np.trace(kernel)), len(scale))
-        return cls(vectors * roots, truth, np.diag(values), mean, back, unit)
+        return cls._made(vectors * roots, truth, np.diag(values), mean, back, unit)
 
-    @property
-    def counts(self) -> np.ndarray:
-        counts: np.ndarray = self.truth.sum(axis=0)
-        return counts
+    @classmethod
+    def _made(
+        cls, z: np.ndarray, truth: np.ndarray, scatter: np.ndarray, mean: np.ndarray, back: np.ndarray, unit: float
+    ) -> Problem:
+        return cls(z, truth, scatter, z.T @ truth, truth.sum(axis=0), len(z), mean, back, unit)
+
+    def sample(self, rows: np.ndarray) -> Problem:
+        """The same problem, fitted on all rows still, that can leave out only some, in fp32: enough to choose by."""
+        single = np.float32
+        return replace(
+            self,
+            z=self.z[rows].astype(single),
+            truth=self.truth[rows].astype(single),
+            scatter=self.scatter.astype(single),
+            cross=self.cross.astype(single),
+            counts=self.counts.astype(single),
+        )
 
     def means(self) -> np.ndarray:
         """Mean z of each label [labels, r]; zero for a label without rows."""
-        means: np.ndarray = (self.truth.T @ self.z) / np.maximum(self.counts, 1)[:, None]
+        means: np.ndarray = self.cross.T / np.maximum(self.counts, 1)[:, None]
         return means
 
     def features_space(self, weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -80,7 +97,7 @@ class Problem:
 
     def factor(self, scatter: np.ndarray, penalty: float) -> np.ndarray:
         shifted = scatter.copy()
-        shifted.flat[:: len(shifted) + 1] += penalty * self.unit
+        shifted.flat[:: len(shifted) + 1] += shifted.dtype.type(penalty * self.unit)
         return np.asarray(cholesky(shifted, lower=True, overwrite_a=True, check_finite=False))
 
 
@@ -96,8 +113,7 @@ class Ridge:
     @classmethod
     def fit(cls, problem: Problem, penalty: float) -> Ridge:
         lower = problem.factor(problem.scatter, penalty)
-        towards = _solve(lower, problem.z.T @ problem.truth)
-        return cls(problem, lower, towards, problem.truth.mean(axis=0))
+        return cls(problem, lower, _solve(lower, problem.cross), problem.counts / problem.rows)
 
     def weights(self) -> tuple[np.ndarray, np.ndarray]:
         weight = solve_triangular(self.lower, self.towards, lower=True, trans=1, check_finite=False)
@@ -109,7 +125,7 @@ class Ridge:
     def _leave_one_out(self, rows: np.ndarray) -> np.ndarray:
         u = _solve(self.lower, self.problem.z[rows].T)
         truth = self.problem.truth[rows]
-        leverage = np.einsum("dn,dn->n", u, u) + 1.0 / len(self.problem.z)
+        leverage = np.einsum("dn,dn->n", u, u) + 1.0 / self.problem.rows
         missed = truth - (u.T @ self.towards + self.share)
         result: np.ndarray = truth - missed / np.maximum(1.0 - leverage, TINY)[:, None]
         return result
@@ -136,7 +152,7 @@ class Lda:
         return cls(problem, lower, _solve(lower, problem.means().T))
 
     def weights(self) -> tuple[np.ndarray, np.ndarray]:
-        n = len(self.problem.z)
+        n = self.problem.rows
         weight = n * solve_triangular(self.lower, self.towards, lower=True, trans=1, check_finite=False)
         length = np.einsum("dc,dc->c", self.towards, self.towards)
         share = np.log(np.maximum(self.problem.counts, TINY) / n)
@@ -146,7 +162,7 @@ class Lda:
         return _chunked(rows, self._leave_one_out)
 
     def _leave_one_out(self, rows: np.ndarray) -> np.ndarray:
-        counts, n = self.problem.counts, len(self.problem.z)
+        counts, n = self.problem.counts, self.problem.rows
         own = self.problem.truth[rows].argmax(axis=1)
         at = np.arange(len(rows))
         u = _solve(self.lower, self.problem.z[rows].T)

@@ -82,9 +82,7 @@ class Counts:
             return _ratio(2 * self.hit.sum(-1), self.predicted.sum(-1) + self.true.sum(-1))
         if metric == "macro_f1":
             seen = (self.predicted + self.true) > 0
-            return _ratio(
-                np.where(seen, _ratio(2 * self.hit, self.predicted + self.true), 0).sum(-1), seen.sum(-1)
-            )
+            return _ratio(np.where(seen, _ratio(2 * self.hit, self.predicted + self.true), 0).sum(-1), seen.sum(-1))
         match = OF_LABEL.fullmatch(metric)
         if match is None:
             raise InvalidArgument(f"The metric {metric!r} is unknown.", field="metric")

@@ -245,7 +245,7 @@ class Worker:
         assert isinstance(gate, dict)
         accepted = bool(gate["accepted"])
         alias = spec.alias if accepted and spec.promote else None
-        seconds = {**dict(outcome.report.get("seconds", {})), **work.reporter.seconds}
+        seconds = dict(work.reporter.seconds)
         seconds["total"] = sum(work.reporter.seconds.values()) + time.perf_counter() - began
         draft = VersionDraft(
             head=spec.head,

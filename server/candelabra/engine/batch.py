@@ -146,7 +146,9 @@ def answer(rows: Sequence[Row], features: Features) -> dict[int, Error]:
         if row.slots:
             row.features = features.of([at], row.slots)[0]
             if not np.isfinite(row.features).all():
-                failures[at] = EngineFailed("The encoder gave numbers that are not finite: check its files and its device.")
+                failures[at] = EngineFailed(
+                    "The encoder gave numbers that are not finite: check its files and its device."
+                )
     return failures
 
 

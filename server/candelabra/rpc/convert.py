@@ -28,11 +28,10 @@ KINDS = {
     types.TaskKind.MULTI_LABEL: common_pb2.MULTI_LABEL,
 }
 LONG_TEXTS = {types.LongText.TRUNCATE: common_pb2.TRUNCATE, types.LongText.WINDOWS: common_pb2.WINDOWS}
-LONG_TEXT_OF = {number: value for value, number in LONG_TEXTS.items()}
+LONG_TEXT_OF: dict[int, types.LongText] = {number: value for value, number in LONG_TEXTS.items()}
 METHODS = {types.Method.CLOSED_FORM: adaptation_pb2.CLOSED_FORM, types.Method.DENSE: adaptation_pb2.DENSE}
-METHOD_OF = {number: value for value, number in METHODS.items()}
-STATES = {state: adaptation_pb2.JobState.Value(state.name) for state in types.JobState}
-STATE_OF = {number: state for state, number in STATES.items()}
+METHOD_OF: dict[int, types.Method] = {number: value for value, number in METHODS.items()}
+STATE_OF: dict[int, types.JobState] = {adaptation_pb2.JobState.Value(state.name): state for state in types.JobState}
 
 
 def timestamp(moment: datetime) -> Timestamp:
@@ -225,7 +224,7 @@ def job(info: types.JobInfo) -> adaptation_pb2.AdaptJob:
         method=METHODS[info.spec.method],
         dataset=str(info.spec.dataset),
         dataset_rows=info.spec.dataset_rows,
-        state=STATES[info.state],
+        state=info.state.name,
         progress=progress(info.progress),
         create_time=timestamp(info.created),
         head_digest=info.digest,
@@ -253,7 +252,7 @@ def job_event(event: types.JobEvent, ended: types.JobInfo | None) -> adaptation_
     return adaptation_pb2.JobEvent(
         sequence=event.sequence,
         time=timestamp(event.time),
-        state=STATES[event.state],
+        state=event.state.name,
         progress=progress(event.progress),
         message=event.message,
         job=job(ended) if ended else None,

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
 from candelabra import errors
 from candelabra.metrics import Metrics
@@ -47,11 +47,9 @@ class Inference(inference_pb2_grpc.InferenceServicer):
                     left.cancel()
 
     async def Embed(self, request: inference_pb2.EmbedRequest, context: Any) -> inference_pb2.EmbedResponse:
-        pooling = request.pooling or "mean"
-        if pooling not in ("mean", "cls"):
-            raise errors.InvalidArgument(f"The pooling {pooling!r} is unknown: use mean or cls.", field="pooling")
         info = self.predict.backbone
-        slot = Slot(request.layer if request.HasField("layer") else info.layers, pooling)
+        layer = request.layer if request.HasField("layer") else info.layers
+        slot = Slot(layer, _pooling(request.pooling))
         tenant = check_name("tenant", request.tenant) if request.tenant else ""
         long_text = convert.LONG_TEXT_OF.get(request.long_text, LongText.TRUNCATE)
         vectors = await self.predict.embed(
@@ -118,3 +116,11 @@ class Inference(inference_pb2_grpc.InferenceServicer):
             self.metrics.predictions.labels(version.domain).inc(len(answers.rows))
         if truncated := sum(row[0].tokens.truncated for row in answers.rows):
             self.metrics.truncated.inc(truncated)
+
+
+def _pooling(word: str) -> Literal["mean", "cls"]:
+    if word in ("", "mean"):
+        return "mean"
+    if word == "cls":
+        return "cls"
+    raise errors.InvalidArgument(f"The pooling {word[:40]!r} is unknown: use mean or cls.", field="pooling")

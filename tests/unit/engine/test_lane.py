@@ -26,9 +26,9 @@ FIRST_CLS = Slot(0, "cls")
 class Linear:
     """A head of random numbers."""
 
-    def __init__(self, seed: int, labels: int, slots: tuple[Slot, ...] = (Slot(2, "mean"),), dimension: int = 16) -> None:
+    def __init__(self, seed: int, labels: int, slots: tuple[Slot, ...] = (LAST_MEAN,)) -> None:
         self.slots = slots
-        self.weights = np.random.default_rng(seed).standard_normal((len(slots) * dimension, labels)).astype(np.float32)
+        self.weights = np.random.default_rng(seed).standard_normal((len(slots) * 16, labels)).astype(np.float32)
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         return features @ self.weights
@@ -202,7 +202,7 @@ async def test_a_full_queue_refuses_at_once_and_one_tenant_cannot_fill_it() -> N
 
 
 class Poison(Linear):
-        def scores(self, features: np.ndarray) -> np.ndarray:
+    def scores(self, features: np.ndarray) -> np.ndarray:
         raise ZeroDivisionError("a bad head")
 
 
