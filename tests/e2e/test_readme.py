@@ -39,4 +39,5 @@ def test_grpcurl_of_the_readme(readme: str, server: Server) -> None:
         job = adaptation_pb2_grpc.AdaptationStub(channel).Adapt(adapt, timeout=120)
         assert job.state == adaptation_pb2.SUCCEEDED, job.error
         answer = inference_pb2_grpc.InferenceStub(channel).Predict(predict, timeout=30)
-    assert answer.results[0].predictions[0].head == "acme/mood@1"
+    prediction = answer.results[0].predictions[0]
+    assert (prediction.head, prediction.labels[0].label) == ("acme/desk@1", "sport")
