@@ -18,9 +18,25 @@ FOREIGN = re.compile(
     r"|py" + r"pi\.org|python" + r"hosted\.org|npm" + r"js\.org|debian" + r"\.org|pytorch" + r"\.org"
 )
 
-# Modules whose tests have another name or place, relative to tests/.
-TESTED_ELSEWHERE = {
-    "__main__": "e2e",  # started as a process
+# What is tested together with its neighbours: beginning of the module's name -> files that do it, below tests/.
+TESTED_TOGETHER = {
+    "__main__": "e2e",
+    "app": "rpc/test_standard_services.py",
+    "backbones.": "unit/backbones/test_backbones.py",
+    "cli.": "unit/cli",
+    "gpu": "rpc/test_standard_services.py",
+    "predict": "rpc/test_predict.py",
+    "registry.": "conformance/test_registry.py",
+    "rpc.": "rpc",
+    "adapt.assignment": "rpc/test_adapt.py",
+    "adapt.child": "rpc/test_adapt.py",
+    "adapt.encode": "rpc/test_adapt.py",
+    "adapt.process": "e2e/test_failures.py",
+    "adapt.reporter": "rpc/test_adapt.py",
+    "adapt.service": "rpc/test_adapt.py",
+    "adapt.worker": "e2e/test_failures.py",
+    "heads.library": "rpc/test_heads.py",
+    "testing.encoder": "conformance/test_encoder.py",
 }
 
 
@@ -95,16 +111,25 @@ def test_tests_mirror_the_code(root: Path) -> None:
     assert folders <= rooms | {"client", "demo"}
 
 
+def holds_tests(path: Path) -> bool:
+    files = [path] if path.is_file() else list(path.glob("test_*.py"))
+    return any("def test_" in file.read_text() for file in files)
+
+
 def test_every_module_is_tested(root: Path) -> None:
-    """By a file of its name below tests/, or by one that imports it."""
+    """By a file of its name below tests/, by one that imports it, or together with its neighbours."""
     tests = [path for path in (root / "tests").rglob("*.py") if path.parent.name != "repo"]
     names = {path.name for path in tests}
     text = "\n".join(path.read_text() for path in tests)
     untested = []
     for folder, module in modules(root / "server" / "candelabra"):
-        dotted = ".".join(["candelabra", *folder.split("/")] if folder else ["candelabra"])
-        imported = f"{dotted}.{module}" in text or re.search(rf"from {re.escape(dotted)} import .*\b{module}\b", text)
-        elsewhere = module in TESTED_ELSEWHERE and (root / "tests" / TESTED_ELSEWHERE[module]).is_dir()
-        if not (f"test_{module}.py" in names or imported or elsewhere):
-            untested.append(f"{dotted}.{module}")
+        room = folder.replace("/", ".")
+        name = f"{room}.{module}" if room else module
+        package = f"candelabra.{room}" if room else "candelabra"
+        imported = re.search(rf"{re.escape(package)}\.{module}\b|from {re.escape(package)} import .*\b{module}\b", text)
+        together = next((where for start, where in TESTED_TOGETHER.items() if name.startswith(start)), None)
+        if f"test_{module}.py" in names or imported:
+            continue
+        if together is None or not holds_tests(root / "tests" / together):
+            untested.append(name)
     assert untested == []
