@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from candelabra.engine.batcher import PASS_COST, Queue, Waiting, pack
@@ -25,6 +25,7 @@ def row(tokens: int = 10, tenant: str = "acme", deadline: float | None = None) -
 lengths = st.lists(st.integers(1, 300), max_size=120)
 
 
+@settings(deadline=None)
 @given(lengths, st.integers(1, 2000), st.integers(0, 50))
 def test_passes_hold_every_text_once_within_budget_and_padding(sizes: list[int], budget: int, percent: int) -> None:
     passes = pack(sizes, budget, percent)
@@ -57,6 +58,7 @@ arrivals = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(arrivals, st.integers(1, 500), st.floats(0, 110))
 def test_every_row_comes_out_exactly_once(
     specs: list[tuple[int, str, float | None, bool]], budget: int, now: float
@@ -76,6 +78,7 @@ def test_every_row_comes_out_exactly_once(
     assert sorted(seen) == sorted(map(id, rows))
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.floats(1, 1000), min_size=1, max_size=60))
 def test_within_a_tenant_the_earliest_deadline_goes_first(deadlines: list[float | None]) -> None:
     queue: Queue[Someone] = Queue()
@@ -85,6 +88,7 @@ def test_within_a_tenant_the_earliest_deadline_goes_first(deadlines: list[float 
     assert due == sorted(due)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 100), min_size=5, max_size=60), st.lists(st.integers(1, 100), min_size=5, max_size=60))
 def test_two_tenants_with_work_get_equal_shares(first: list[int], second: list[int]) -> None:
     queue: Queue[Someone] = Queue()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tokenizers
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from candelabra.backbones import Backbone
@@ -58,6 +58,7 @@ def test_a_smaller_window_can_be_asked_and_a_larger_one_cannot(folder: Path) -> 
     assert Tokenizer.load(backbone(folder), window=800).window == 16
 
 
+@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(4, 40), st.integers(0, 50), st.integers(1, 9))
 def test_windows_cover_the_text_in_order(words: int, window: int, overlap: int, limit: int) -> None:
     tokenizer = tiny_tokenizer(window, overlap, limit)
@@ -78,6 +79,7 @@ def test_windows_cover_the_text_in_order(words: int, window: int, overlap: int, 
     assert tokens.truncated == (len(covered) < len(bare))
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=()), max_size=60), max_size=5))
 def test_no_text_breaks_it(texts: list[str]) -> None:
     tokenizer = _bytes_tokenizer()
