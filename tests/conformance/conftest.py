@@ -9,15 +9,18 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from candelabra.registry import Registry
 
 WHY_NOT = "PostgreSQL's initdb and pg_ctl are on neither PATH nor /usr/lib/postgresql (Debian: apt install postgresql)"
+
+
+NO_DRIVER = "the Python package psycopg is not installed (pip install 'psycopg[binary]')"
 
 
 def _binaries() -> Path | None:
@@ -50,10 +53,11 @@ def _free_port() -> int:
 def postgresql() -> Iterator[str]:
     """The URL of a PostgreSQL server without a database name."""
     binaries = _binaries()
-    if binaries is None:
+    if binaries is None or find_spec("psycopg") is None:
+        reason = NO_DRIVER if binaries else WHY_NOT
         if os.environ.get("CI"):
-            pytest.fail(WHY_NOT)
-        pytest.skip(WHY_NOT)
+            pytest.fail(reason)
+        pytest.skip(reason)
     # A short path of its own: a socket's path has room for 107 characters, and the user must be able to enter.
     folder = Path(tempfile.mkdtemp(prefix="candelabra-pg-"))
     who = _unprivileged()
@@ -89,6 +93,7 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]
     if request.param == "sqlite":
         return lambda: f"sqlite:///{tmp_path / f'registry{next(_numbers)}.sqlite3'}"
     server = request.getfixturevalue("postgresql")
+    import psycopg
 
     def make() -> str:
         name = f"test{next(_numbers)}"

@@ -1,4 +1,4 @@
-"""What every encoder must keep: the tiny one, torch on small models of many architectures, on the default one, on CUDA."""
+"""What every encoder must keep: the tiny one, torch on small models of many kinds, on the default one, on CUDA."""
 
 from __future__ import annotations
 

@@ -327,8 +327,14 @@ def test_alias_moves_at_once_lose_nothing(registry: Registry) -> None:
     assert registry.revision() == THREADS + 1 + 9
 
 
-def test_versions_made_at_once_have_different_numbers(registry: Registry) -> None:
-    made = together(lambda index: [registry.heads.add(draft(), f"alias-{index}").version for _ in range(5)])
+def test_versions_made_at_once_have_different_numbers(registry: Registry, url: str) -> None:
+    """By several servers, that share nothing but the database."""
+
+    def work(index: int) -> list[int]:
+        with Registry.open(url) as server:
+            return [server.heads.add(draft(), f"alias-{index}").version for _ in range(5)]
+
+    made = together(work)
     assert sorted(number for numbers in made for number in numbers) == list(range(1, 5 * THREADS + 1))
     assert registry.heads.get(HEAD).aliases == {f"alias-{i}": numbers[-1] for i, numbers in enumerate(made)}
 
@@ -634,12 +640,14 @@ def test_claims_are_fair_between_tenants(registry: Registry) -> None:
     assert claimed[0].started is not None
 
 
-def test_no_job_is_claimed_twice(registry: Registry) -> None:
+def test_no_job_is_claimed_twice(registry: Registry, url: str) -> None:
+    """By workers of several servers, that share nothing but the database."""
     for i in range(20):
         start(registry, str(i), tenant=f"t{i % 3}")
 
     def work(index: int) -> list[str]:
-        return [job.id for _ in range(20) if (job := registry.jobs.claim(f"worker-{index}", 60))]
+        with Registry.open(url) as server:
+            return [job.id for _ in range(20) if (job := server.jobs.claim(f"worker-{index}", 60))]
 
     claimed = [job for jobs in together(work) for job in jobs]
     assert sorted(claimed, key=int) == [str(i) for i in range(20)]

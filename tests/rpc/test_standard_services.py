@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import urllib.request
 
 import grpc
@@ -13,6 +14,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from sentences import topics
 
 from candelabra.testing.server import Server
+from candelabra.v1 import inference_pb2, inference_pb2_grpc
 from candelabra_client import Client
 
 SERVICES = [f"candelabra.v1.{name}" for name in ("Inference", "Adaptation", "Heads", "Datasets", "Domains")]
@@ -82,12 +84,12 @@ def test_metrics_move_with_the_calls(server: Server, client: Client) -> None:
 
 def test_a_call_is_logged_with_the_callers_request_id_and_no_text(server: Server, client: Client) -> None:
     with grpc.insecure_channel(server.address) as channel:
-        from candelabra.v1 import inference_pb2, inference_pb2_grpc
-
         stub = inference_pb2_grpc.InferenceStub(channel)
         request = inference_pb2.PredictRequest(inputs=[{"text": "a very private sentence"}], heads=["no/body"])
         with pytest.raises(grpc.RpcError):
             stub.Predict(request, metadata=(("x-request-id", "trace-4711"),), timeout=5)
-    log = server.log.read_text("utf-8")
-    assert '"request_id": "trace-4711"' in log
+    end = time.monotonic() + 5
+    while '"request_id": "trace-4711"' not in (log := server.log.read_text("utf-8")):
+        assert time.monotonic() < end, "the call is not in the log"
+        time.sleep(0.02)
     assert "private sentence" not in log

@@ -40,7 +40,10 @@ def default_slots(info: BackboneInfo) -> tuple[Slot, ...]:
         count = min(room, info.layers + 1)
         layers = sorted({round(layer) for layer in np.linspace(info.layers / count, info.layers, count)})
         classes = []
-    return tuple([*(Slot(layer, "mean") for layer in layers), *(Slot(layer, "cls") for layer in classes if layer > 0)])
+    return (
+        *(Slot(layer, "mean") for layer in layers),
+        *(Slot(layer, "cls") for layer in classes if layer > 0),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +110,11 @@ class Choice:
 
 
 def layer_sets(slots: Sequence[Slot], layers: Sequence[int]) -> list[tuple[Slot, ...]]:
-    """The sets to choose among, small ones first: last, last four, everything."""
+    """The sets to choose among, small ones first: last, last four, all means, everything."""
     if layers:
         return [tuple(slot for slot in slots if slot.layer in layers)]
     means = sorted(slot for slot in slots if slot.pooling == "mean")
-    sets = [tuple(means[-1:]), tuple(means[-4:]), tuple(slots)]
+    sets = [tuple(means[-1:]), tuple(means[-4:]), tuple(means), tuple(slots)]
     return [one for at, one in enumerate(sets) if one and one not in sets[:at]]
 
 
@@ -129,7 +132,9 @@ def fit(
     best = search.run()
     problem = search.problem(best.slots)
     everyone = np.arange(len(features))
-    logits, weight, bias = 0.0, 0.0, 0.0
+    labels = truth.shape[1]
+    logits, bias = np.zeros((len(features), labels)), np.zeros(labels)
+    weight = np.zeros((len(best.slots) * search.dimension, labels))
     for solver, penalty, share in best.parts:
         model = _model(solver, problem, penalty)
         logits = logits + share * model.leave_one_out(everyone)
@@ -141,7 +146,7 @@ def fit(
         "ridge": ", ".join(f"{penalty:.3g}" for _, penalty, _ in best.parts),
         "leave_one_out_loss": f"{best.loss:.4f}",
     }
-    return Fitted(np.asarray(weight), np.asarray(bias), best.slots, np.asarray(logits), chosen)
+    return Fitted(weight, bias, best.slots, logits, chosen)
 
 
 def _model(solver: str, problem: Problem, penalty: float, within: np.ndarray | None = None) -> Lda | Ridge:
@@ -169,6 +174,8 @@ class Search:
         self.tried = 0
         self._statistics: Statistics | None = None
         self._problem: tuple[tuple[Slot, ...], Problem] | None = None
+        self._sample: tuple[tuple[str, tuple[Slot, ...]], Problem, np.ndarray | None] | None = None
+        self._losses: dict[tuple[str, tuple[Slot, ...], int], float] = {}
 
     def run(self) -> Choice:
         solvers = [self.options.solver] if self.options.solver else ["ridge"] if self.multi else ["lda", "ridge"]
@@ -176,11 +183,16 @@ class Search:
         if not self.multi and counts.max() < 2:
             # One row a label: there is no scatter within labels to learn a covariance from.
             solvers = ["ridge"]
+        sets = layer_sets(self.slots, self.options.layers)
         choices: list[Choice] = []
         start = START
-        for one in layer_sets(self.slots, self.options.layers):
+        for one in sets[:2]:
             choices.append(self._climb(solvers[0], one, start))
             start = choices[-1].step
+        if sets[2:]:
+            # The wide sets cost most: which of them is better shows at one penalty, and only that one climbs.
+            wide = min(sets[2:], key=lambda one: self._at(solvers[0], one, start))
+            choices.append(self._climb(solvers[0], wide, start))
         best = min(choices, key=lambda choice: choice.loss)
         for other in solvers[1:]:
             # The best layers hardly depend on the solver, so the second one is tried on the winner's only.
@@ -214,23 +226,33 @@ class Search:
         return self._problem[1]
 
     def _climb(self, solver: str, slots: tuple[Slot, ...], start: int) -> Choice:
-        problem = self.problem(slots).sample(self.rows)
-        within = Lda.within(problem) if solver == "lda" else None
-        losses: dict[int, float] = {}
-
-        def loss(step: int) -> float:
-            if step not in losses:
-                penalty = GRID[step] if self.options.ridge is None else self.options.ridge
-                losses[step] = self._loss(solver, problem, penalty, within)
-            return losses[step]
-
-        if self.options.ridge is not None:
-            return Choice(((solver, self.options.ridge, 1.0),), slots, loss(start))
+        """The penalty from which both neighbours are worse; the loss has one valley in it."""
         at = start
-        for direction in (-1, 1):
-            while 0 <= at + direction < len(GRID) and loss(at + direction) < loss(at):
-                at += direction
-        return Choice(((solver, GRID[at], 1.0),), slots, loss(at), at)
+        if self.options.ridge is None:
+            for direction in (-1, 1):
+                while 0 <= at + direction < len(GRID) and (
+                    self._at(solver, slots, at + direction) < self._at(solver, slots, at)
+                ):
+                    at += direction
+        return Choice(((solver, self._penalty(at), 1.0),), slots, self._at(solver, slots, at), at)
+
+    def _penalty(self, step: int) -> float:
+        return GRID[step] if self.options.ridge is None else self.options.ridge
+
+    def _at(self, solver: str, slots: tuple[Slot, ...], step: int) -> float:
+        """The loss, computed once."""
+        key = (solver, slots, step)
+        if key not in self._losses:
+            problem, within = self._sampled(solver, slots)
+            self._losses[key] = self._loss(solver, problem, self._penalty(step), within)
+        return self._losses[key]
+
+    def _sampled(self, solver: str, slots: tuple[Slot, ...]) -> tuple[Problem, np.ndarray | None]:
+        """The problem to choose by, and its scatter within labels; only the last one asked for is kept."""
+        if self._sample is None or self._sample[0] != (solver, slots):
+            problem = self.problem(slots).sample(self.rows)
+            self._sample = ((solver, slots), problem, Lda.within(problem) if solver == "lda" else None)
+        return self._sample[1], self._sample[2]
 
     def _loss(self, solver: str, problem: Problem, penalty: float, within: np.ndarray | None) -> float:
         """Negative log likelihood of the left-out rows after calibration."""

@@ -31,12 +31,12 @@ def hold_out(targets: np.ndarray, rows: int, seed: int) -> np.ndarray:
         mask[np.flatnonzero(strata == label)[0]] = False
     if not mask.any():
         mask[np.argmax(fold)] = True
-    return mask
+    return np.asarray(mask)
 
 
 def _strata(targets: np.ndarray) -> np.ndarray:
     if targets.ndim == 1:
-        return targets.astype(np.int64)
+        return np.asarray(targets, dtype=np.int64)
     often = targets.sum(axis=0)
     rarity = np.where(targets > 0, often[None, :], np.iinfo(np.int64).max)
-    return np.where(targets.any(axis=1), rarity.argmin(axis=1), targets.shape[1])
+    return np.asarray(np.where(targets.any(axis=1), rarity.argmin(axis=1), targets.shape[1]))

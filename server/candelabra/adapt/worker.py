@@ -243,7 +243,7 @@ class Worker:
         await asyncio.to_thread(self.store.put_evidence, digest, outcome.evidence)
         gate = outcome.report["gate"]
         assert isinstance(gate, dict)
-        accepted = bool(gate["accepted"])
+        accepted = bool(gate["accepted"] or gate["forced"])
         alias = spec.alias if accepted and spec.promote else None
         seconds = dict(work.reporter.seconds)
         seconds["total"] = sum(work.reporter.seconds.values()) + time.perf_counter() - began

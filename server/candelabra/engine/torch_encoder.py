@@ -119,7 +119,7 @@ def _pool(states: torch.Tensor, mask: torch.Tensor | None, pooling: str) -> torc
 
 
 def _model(backbone: Backbone, dtype: torch.dtype) -> Any:
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()
     try:
         model, report = AutoModel.from_pretrained(
             backbone.path,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from candelabra import errors
@@ -19,7 +20,7 @@ from candelabra.heads.shelf import Shelf
 from candelabra.heads.store import HeadStore
 from candelabra.metrics import Metrics
 from candelabra.registry import Registry
-from candelabra.types import HeadRef, OwnedName, TaskKind, VersionDraft, VersionInfo
+from candelabra.types import HeadRef, Method, OwnedName, Slot, TaskKind, VersionDraft, VersionInfo
 
 NAME = OwnedName("acme", "tickets")
 MINE = "minilm:1"
@@ -387,3 +388,25 @@ async def test_readers_never_see_half_a_swap(house: House) -> None:
     assert failures == []
     assert len(seen) > 2
     assert resolve(house, "acme/tickets") == heads.get(NAME).aliases["live"]
+
+
+async def test_a_real_head_goes_from_file_to_memory(tmp_path: Path) -> None:
+    made = Head(
+        layers=((np.eye(2, dtype=np.float32), np.zeros(2, dtype=np.float32)),),
+        slots=(Slot(1, "mean"),),
+        labels=("a", "b"),
+        task_kind=TaskKind.SINGLE_LABEL,
+        backbone=MINE,
+        domain="general",
+        task="classification",
+        method=Method.CLOSED_FORM,
+    )
+    house = House(tmp_path)
+    shelf = Shelf(house.registry, house.store, Head.from_bytes, MINE, 10_000, house.metrics)
+    version = house.add(made.to_bytes())
+    head = await shelf.get(version)
+    features = np.array([[3.0, 4.0]], dtype=np.float32)
+    assert np.array_equal(head.scores(features), made.scores(features))
+    assert house.number("heads_resident_bytes") == made.nbytes
+    shelf.close()
+    house.close()
