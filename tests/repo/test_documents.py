@@ -157,3 +157,16 @@ def test_the_check_reads_commands() -> None:
     assert commands(page) == {("adapt", "--domain"), ("heads", "show"), ("serve", "--port")}
     assert not exists(("heads", "shine"))
     assert not exists(("adapt", "--examplez"))
+
+
+def test_paths_that_are_named_exist(root: Path) -> None:
+    pages = [*root.glob("*.md"), *(root / "docs").rglob("*.md")]
+    named = {
+        path
+        for page in pages
+        for path in re.findall(
+            r"`((?:bench|clients|deploy|docs|plugins|protos|server|tests)/[^`\s]*)`", page.read_text()
+        )
+    }
+    assert "clients/node" in named
+    assert sorted(path for path in named if not (root / path).exists()) == []
