@@ -16,7 +16,7 @@ from candelabra.errors import BackboneCorrupt, InvalidArgument
 from candelabra.types import BackboneInfo, Slot
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-PASS_TOKENS = {"cpu": 1024, "cuda": 16384}
+PASS_TOKENS = {"cpu": 512, "cuda": 16384}
 """On a CPU the activations of a larger pass leave the caches; a GPU needs many tokens to be busy."""
 
 
