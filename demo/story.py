@@ -76,7 +76,8 @@ def _follow(handle: AdaptHandle, bar: TaskID, progress: Progress) -> Job:
             continue
         steps = f"{at.phase} {at.step:,}/{at.total:,}" if at.total else at.phase
         loss = f", loss {at.loss:.3f}" if at.loss is not None else ""
-        progress.update(bar, completed=at.step, total=at.total or None, said=f"{steps}{loss}")
+        left = f", about {at.seconds_left:.0f} s left" if at.seconds_left else ""
+        progress.update(bar, completed=at.step, total=at.total or None, said=f"{steps}{loss}{left}")
     job = handle.job if handle.job.ended else handle.refresh()
     progress.update(bar, completed=1, total=1, said=job.state)
     return job
