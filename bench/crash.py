@@ -30,7 +30,7 @@ class Ledger:
     rows: dict[str, int] = field(default_factory=Counter)
     versions: dict[str, str] = field(default_factory=dict)
     alias: str = ""
-    alias_tried: str = ""
+    alias_tried: list[str] = field(default_factory=list)  # since the last one that was acknowledged
     actions: Counter[str] = field(default_factory=Counter)
     lies: list[str] = field(default_factory=list)
 
@@ -83,9 +83,9 @@ class Actors:
 
     def promote(self, client: Client, number: int) -> None:
         wanted = self.chance.choice(sorted(self.ledger.versions))
-        self.ledger.alias_tried = wanted
+        self.ledger.alias_tried.append(wanted)
         client.heads.promote(wanted, timeout=2)
-        self.ledger.alias = wanted
+        self.ledger.alias, self.ledger.alias_tried = wanted, []
         self.ledger.actions["promote"] += 1
 
     def append(self, client: Client, number: int) -> None:
@@ -115,9 +115,9 @@ def check(client: Client, ledger: Ledger, since: set[str]) -> None:
         del ledger.rows[name]
     promoted = [name for name in ledger.versions if name.startswith("crash/promoted")]
     live = client.predict("A train came late.", "crash/promoted").answers[0][0].head
-    if live not in (ledger.alias, ledger.alias_tried):
+    if live not in (ledger.alias, *ledger.alias_tried):
         ledger.lies.append(f"live is {live}, acknowledged was {ledger.alias}, tried was {ledger.alias_tried}")
-    ledger.alias = live
+    ledger.alias, ledger.alias_tried = live, []
     for name in [*promoted, *random.sample(sorted(ledger.versions), min(10, len(ledger.versions)))]:
         answer = client.predict("A train came late.", name)
         if (served := answer.heads[0]).digest != ledger.versions[name] or served.name != name:

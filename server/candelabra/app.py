@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -112,6 +113,9 @@ class App:
         self.registry = loaded.registry
         self.metrics.know_backbone(loaded.encoder.info)
         await self._open(loaded)
+        # What is loaded by now lives as long as the process: the collector need not walk it, which would stall calls.
+        gc.collect()
+        gc.freeze()
         self.doors.open()
         await self.health.say(self.doors.services, serving=True)
         self.metrics.ready.set(1)

@@ -14,7 +14,7 @@ def test_every_answer_is_that_of_the_version_it_names(server: Server) -> None:
     result = asyncio.run(hot_swap.measure(server, seconds=10, clients=16, heads=40, texts=100))
     assert result.failed == {}
     assert result.wrong == 0, result.worst
-    assert result.checked == result.predictions > 2000
+    assert result.checked == result.predictions > 200
     assert {"promote", "roll back", "import", "delete", "adapt"} <= result.actions.keys()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import Field, fields
 from typing import Annotated, Any
@@ -20,6 +21,9 @@ def command() -> Callable[..., None]:
     """The command as a function whose signature has a parameter for each setting."""
 
     def serve(**flags: Any) -> None:
+        # Read by OpenMP when torch loads it. Threads that wait for work by spinning take the core from the event loop,
+        # the trainer and each other: on two busy cores one text took three times as long.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from candelabra.app import run  # brings torch
         from candelabra.settings import read
 
