@@ -219,11 +219,17 @@ class Search:
             if 2 * len(features) <= len(columns):
                 made = Problem.dual(features, self.truth, len(chosen))
             else:
-                if self._statistics is None:
-                    self._statistics = Statistics.of(self.features, self.truth)
-                made = Problem.primal(features, self.truth, self._statistics.take(columns), len(chosen))
+                made = Problem.primal(features, self.truth, self._statistics_of(features, columns), len(chosen))
             self._problem = (chosen, made)
         return self._problem[1]
+
+    def _statistics_of(self, features: np.ndarray, columns: np.ndarray) -> Statistics:
+        if 2 * len(features) <= self.features.shape[1]:
+            # The wide sets will take the dual: a gram of all features would be made for nothing.
+            return Statistics.of(features, self.truth)
+        if self._statistics is None:
+            self._statistics = Statistics.of(self.features, self.truth)
+        return self._statistics.take(columns)
 
     def _climb(self, solver: str, slots: tuple[Slot, ...], start: int) -> Choice:
         """The penalty from which both neighbours are worse; the loss has one valley in it."""

@@ -156,7 +156,8 @@ def _train(
 ) -> tuple[nn.Module, int]:
     """A network of the rows, as it was in its best epoch on a tenth of them that was held out."""
     stop = hold_out(targets[rows], max(1, round(len(rows) * STOP_SHARE)), seed)
-    held, learn = torch.from_numpy(rows[stop]), torch.from_numpy(rows[~stop])
+    # With a single row there is nothing to hold out: it serves as both.
+    held, learn = torch.from_numpy(rows[stop]), torch.from_numpy(rows if stop.all() else rows[~stop])
     random = torch.Generator().manual_seed(seed)
     network = _network(x.shape[1], labels, options.hidden, random)
     optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=WEIGHT_DECAY)

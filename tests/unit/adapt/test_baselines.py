@@ -8,8 +8,12 @@ import pytest
 from candelabra.adapt import baselines
 from candelabra.adapt.scores import one_hot
 
-TEXTS = [f"{subject} {verb} the {thing}" for subject in ("she", "he", "we") for verb in ("paid", "sang") for thing in
-         ("bill", "song", "tax", "hymn", "rent", "tune", "debt", "aria")]
+TEXTS = [
+    f"{subject} {verb} the {thing}"
+    for subject in ("she", "he", "we")
+    for verb in ("paid", "sang")
+    for thing in ("bill", "song", "tax", "hymn", "rent", "tune", "debt", "aria")
+]
 TARGETS = np.array([int("sang" in text) for text in TEXTS])
 
 
@@ -28,7 +32,8 @@ def test_shuffled_labels_are_not_seen_through() -> None:
 def test_multi_label_probabilities_are_per_label() -> None:
     truth = np.stack([TARGETS, np.ones_like(TARGETS), np.zeros_like(TARGETS)], axis=1).astype(np.uint8)
     made = baselines.tfidf(TEXTS, truth, 3, 0)
-    assert (made.probabilities[:, 1] == 1).all() and (made.probabilities[:, 2] == 0).all()
+    assert (made.probabilities[:, 1] == 1).all()
+    assert (made.probabilities[:, 2] == 0).all()
 
 
 @pytest.mark.parametrize("texts", [["?"] * 6, ["", " ", "!", ".", "-", "…"], ["x"] * 6])
@@ -40,7 +45,8 @@ def test_texts_without_words_are_survived(texts: list[str]) -> None:
 def test_a_label_seen_once_and_many_labels_are_survived() -> None:
     targets = np.arange(len(TEXTS))
     made = baselines.tfidf(TEXTS, targets, len(TEXTS), 0)
-    assert made.probabilities.shape[1] == len(TEXTS) and len(made.rows) > 0
+    assert made.probabilities.shape[1] == len(TEXTS)
+    assert len(made.rows) > 0
     unseen = baselines.held_out(TEXTS, TARGETS, ["they sang an aria", "they paid a tax"], 2)
     assert unseen.argmax(axis=1).tolist() == [1, 0]
 

@@ -48,10 +48,13 @@ def test_platt_survives_labels_that_are_separated_never_there_or_always() -> Non
     z = np.linspace(-1, 1, 40)[:, None].repeat(3, axis=1)
     targets = np.stack([z[:, 0] > 0, np.zeros(40), np.ones(40)], axis=1).astype(np.uint8)
     scale, bias = calibration.platt(z, targets)
-    assert np.isfinite(scale).all() and np.isfinite(bias).all()
+    assert np.isfinite(scale).all()
+    assert np.isfinite(bias).all()
     p = expit(z * scale + bias)
-    assert p[:, 1].max() < 0.1 and p[:, 2].min() > 0.9
-    assert p[-1, 0] > 0.8 and p[0, 0] < 0.2
+    assert p[:, 1].max() < 0.1
+    assert p[:, 2].min() > 0.9
+    assert p[-1, 0] > 0.8
+    assert p[0, 0] < 0.2
 
 
 def test_the_shared_threshold_maximises_micro_f1() -> None:

@@ -155,7 +155,9 @@ def test_poor_features_are_survived(shape: str) -> None:
     else:
         x, targets = x[:4], targets[:4]
     fitted = fit(x, SLOTS, targets, one_hot(targets, 2).astype(float), Options(), 0, tell)
-    assert np.isfinite(fitted.weight).all() and np.isfinite(fitted.bias).all() and np.isfinite(fitted.logits).all()
+    assert np.isfinite(fitted.weight).all()
+    assert np.isfinite(fitted.bias).all()
+    assert np.isfinite(fitted.logits).all()
 
 
 def test_what_the_caller_fixed_is_kept() -> None:

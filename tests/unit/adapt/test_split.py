@@ -13,7 +13,8 @@ from candelabra.adapt.split import folds, hold_out
 def test_a_held_out_part_leaves_each_label_a_row(labels: list[int], seed: int) -> None:
     targets = np.array(labels)
     mask = hold_out(targets, max(1, len(targets) // 5), seed)
-    assert mask.any() and not mask.all()
+    assert mask.any()
+    assert not mask.all()
     assert set(targets[~mask]) == set(targets) or (np.bincount(targets[mask])[targets[mask]] == 1).all()
 
 

@@ -155,7 +155,8 @@ def test_an_equal_successor_is_accepted() -> None:
     first = train(make(), None, spec())
     again = train(make(), None, spec(), Incumbent(first.head, first.evidence))
     assert gate_of(again)["accepted"]
-    assert checks_of(again)["incumbent"] and checks_of(again)["recall"]
+    assert checks_of(again)["incumbent"]
+    assert checks_of(again)["recall"]
 
 
 def test_the_incumbent_is_not_scored_on_rows_it_was_trained_on_but_by_its_evidence() -> None:
@@ -196,7 +197,8 @@ def test_new_labels_are_compared_on_the_labels_that_both_know() -> None:
     checks = gate_of(candidate)["checks"]
     assert isinstance(checks, list)
     detail = next(check["detail"] for check in checks if check["name"] == "incumbent")
-    assert "2 labels that both know" in detail and "on 120 rows" in detail
+    assert "2 labels that both know" in detail
+    assert "on 120 rows" in detail
 
 
 def test_an_incumbent_of_another_backbone_cannot_be_compared_and_is_said_so() -> None:
@@ -219,7 +221,8 @@ def test_the_recall_floor_lets_the_label_win_early() -> None:
         return float(labels[1]["recall"])
 
     assert recall(eager) >= 0.99 > recall(usual)
-    assert eager.head.positive == 1 and eager.head.threshold < 0.5
+    assert eager.head.positive == 1
+    assert eager.head.threshold < 0.5
 
 
 def test_probabilities_are_calibrated() -> None:
@@ -246,7 +249,9 @@ def test_progress_names_its_phases_and_dense_tells_loss_and_time() -> None:
     train(make(), None, spec(method=Method.DENSE), None, told.append)
     assert [*dict.fromkeys(one.phase for one in told)] == ["train", "baselines", "gate"]
     epoch = told[0]
-    assert epoch.loss is not None and epoch.total > 0 and epoch.seconds_left is not None
+    assert epoch.loss is not None
+    assert epoch.total > 0
+    assert epoch.seconds_left is not None
     assert "held_out_loss" in epoch.metrics
 
 
@@ -294,9 +299,12 @@ def test_evidence_survives_its_file_and_damage_is_refused() -> None:
     for name in ("rows", "decisions", "trained"):
         assert np.array_equal(getattr(back, name), getattr(evidence, name))
     known, at = back.find(np.array([3, 777777], np.uint64))
-    assert known.tolist() == [True, False] and back.rows[at[0]] == 3
+    assert known.tolist() == [True, False]
+    assert back.rows[at[0]] == 3
     for damaged in (b"", data[:20], data[:-3]):
         with pytest.raises(CorruptHead):
             evidence_from_bytes(damaged)
     with pytest.raises(CorruptHead):
-        evidence_from_bytes(evidence_to_bytes(Evidence(("a", "b"), evidence.rows[:2], evidence.decisions, evidence.trained)))
+        evidence_from_bytes(
+            evidence_to_bytes(Evidence(("a", "b"), evidence.rows[:2], evidence.decisions, evidence.trained))
+        )
