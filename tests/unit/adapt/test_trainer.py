@@ -10,7 +10,6 @@ import pytest
 
 from candelabra.adapt.trainer import (
     Candidate,
-    Evidence,
     Incumbent,
     TrainingSet,
     TrainSpec,
