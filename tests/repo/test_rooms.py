@@ -31,6 +31,7 @@ WALLS = {
 
 # Files that may touch the environment, with the reason.
 ENVIRONMENT = {
+    "cli/serve.py": "tells OpenMP, before torch loads it, to let waiting threads sleep",
     "cli/program.py": "CANDELABRA_TRACEBACK, when a bug is shown",
     "settings.py": "reads it, once",
     "adapt/process.py": "hands it on to the training process, with its number of threads",
