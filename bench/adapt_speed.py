@@ -59,7 +59,7 @@ def textbook(train: list[tuple[str, list[str]]], test: list[tuple[str, list[str]
     layer = torch.nn.Linear(model.config.hidden_size, len(labels))
     adam = torch.optim.Adam(layer.parameters(), lr=TEXTBOOK_RATE)
     best, since, state = float("inf"), 0, {}
-    epochs = 0
+
     for epochs in range(1, TEXTBOOK_EPOCHS + 1):
         order = torch.randperm(len(used)).tolist()
         for batch in batches([used[index] for index in order]):

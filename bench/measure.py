@@ -30,7 +30,7 @@ class Latencies:
 async def closed_loop(
     call: Callable[[int], Awaitable[object]], clients: int, *, seconds: float = 0, calls: int = 0
 ) -> Latencies:
-    """`clients` callers, each with one call under way, for a time or a number of calls. `call` gets a running number."""
+    """`clients` callers, each with one call under way, for a time or a number of calls; `call` gets its number."""
     result = Latencies()
     began = time.perf_counter()
     end = began + seconds if seconds else float("inf")

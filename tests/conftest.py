@@ -34,7 +34,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One real server that all tests share: use heads and datasets of your own."""
     with start_server(data=tmp_path_factory.mktemp("server"), log_level="debug", log_format="json") as running:
         yield running
-        assert running.process is not None and running.process.poll() is None, running.tail()
+        assert running.process is not None
+        assert running.process.poll() is None, running.tail()
 
 
 @pytest.fixture

@@ -199,7 +199,7 @@ class App:
         encoder = FeatureEncoder(self.lane, loaded.tokenizer, self.threads)
         for owner in self._owners():
             await asyncio.to_thread(registry.jobs.requeue, owner)
-            trainer = TrainerProcess(settings.trainer_threads or os.cpu_count() or 1, metrics)
+            trainer = TrainerProcess(settings.trainer_threads or max(1, (os.cpu_count() or 2) // 2), metrics)
             worker = Worker(
                 owner=owner,
                 registry=registry,

@@ -67,7 +67,9 @@ class Settings:
 
     # Adapt
     trainers: int = setting(1, "Training processes kept warm, and jobs trained at the same time.")
-    trainer_threads: int = setting(0, "CPU threads of a training process; 0: one a core.")
+    trainer_threads: int = setting(
+        0, "CPU threads of a training process; 0: half of the cores, the rest is for Predict."
+    )
     job_timeout_seconds: float = setting(3600.0, "Longest time a job may train.")
     job_lease_seconds: float = setting(15.0, "A running job whose server is silent for so long is taken over.")
     job_attempts: int = setting(5, "Starts of one job before it is given up.")

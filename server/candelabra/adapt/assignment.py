@@ -11,7 +11,7 @@ import numpy as np
 
 from candelabra.adapt.evidence import evidence_from_bytes, evidence_to_bytes
 from candelabra.adapt.material import Material
-from candelabra.adapt.trainer import Candidate, Incumbent, TrainingSet, TrainSpec
+from candelabra.adapt.training import Candidate, Incumbent, TrainingSet, TrainSpec
 from candelabra.heads.head import Head
 from candelabra.types import LongText, Method, Slot, TaskKind
 

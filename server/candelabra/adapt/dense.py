@@ -175,7 +175,7 @@ def _train(
             keep = (torch.rand(inputs.shape, generator=random) >= DROPOUT).float() / (1 - DROPOUT)
             loss = _loss(network(inputs * keep), y[part], SMOOTHING)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             total += float(loss.detach()) * len(part)
         network.eval()

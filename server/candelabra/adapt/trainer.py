@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from candelabra.adapt import baselines, calibration, closed_form, gate, scores
 from candelabra.adapt.evidence import Evidence, evidence_from_bytes, evidence_to_bytes
 from candelabra.adapt.gate import Pair
+from candelabra.adapt.training import Candidate, Incumbent, TrainingSet, TrainSpec
 from candelabra.errors import InvalidArgument, NoExamples, TooFewLabels
 from candelabra.heads.head import Calibration, Head, decide_single, normalized, sigmoid, softmax
-from candelabra.types import LongText, Method, Progress, Slot, TaskKind
+from candelabra.types import Method, Progress, Slot, TaskKind
 
 __all__ = [
     "Candidate",
@@ -27,56 +28,6 @@ __all__ = [
 ]
 
 Tell = Callable[[Progress], None]
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingSet:
-    """Labelled rows. `targets` are label indices [n], or 0/1 rows [n, labels] for multi-label tasks."""
-
-    texts: Sequence[str]
-    features: np.ndarray
-    slots: tuple[Slot, ...]
-    labels: tuple[str, ...]
-    targets: np.ndarray
-    rows: np.ndarray
-
-    def columns(self, slots: Sequence[Slot]) -> np.ndarray | None:
-        """The features of some slots side by side [n, slots * dimension]; None where one was not encoded."""
-        if any(slot not in self.slots for slot in slots):
-            return None
-        picked = self.features[:, [self.slots.index(slot) for slot in slots]]
-        return picked.reshape(len(picked), -1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainSpec:
-    task_kind: TaskKind
-    method: Method
-    metric: str
-    backbone: str
-    domain: str
-    task: str
-    long_text: LongText = LongText.TRUNCATE
-    recall_floor: float = 0.0
-    options: Mapping[str, object] = field(default_factory=dict)
-    seed: int = 0
-    force: bool = False
-    lineage: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class Incumbent:
-    """The version to be replaced. Without evidence it is run on every row, as if it had seen none of them."""
-
-    head: Head
-    evidence: Evidence | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    head: Head
-    report: dict[str, object]
-    evidence: Evidence
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ from candelabra.adapt.material import Material
 from candelabra.adapt.process import TrainerProcess
 from candelabra.adapt.reporter import Reporter
 from candelabra.adapt.service import Jobs
-from candelabra.adapt.trainer import TrainSpec
+from candelabra.adapt.training import TrainSpec
 from candelabra.heads.head import Head
 from candelabra.heads.shelf import Shelf
 from candelabra.heads.store import HeadStore

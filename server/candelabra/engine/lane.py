@@ -217,9 +217,7 @@ class Lane:
         start = time.perf_counter()
         try:
             between = self._serve if background else _nothing
-            features, work = batch.encode(
-                rows, self.encoder, self.cache, pass_budget, self.padding_percent, between
-            )
+            features, work = batch.encode(rows, self.encoder, self.cache, pass_budget, self.padding_percent, between)
             encoded = time.perf_counter()
             failures = batch.answer(rows, features)
         except Exception as error:
