@@ -1,0 +1,132 @@
+"""What a training process is handed comes out as it went in, and none of it is pickle."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from candelabra.adapt import assignment
+from candelabra.adapt.evidence import Evidence, evidence_from_bytes, evidence_to_bytes
+from candelabra.adapt.material import Material
+from candelabra.adapt.trainer import Candidate, TrainSpec
+from candelabra.heads.head import Head
+from candelabra.types import LongText, Method, Slot, TaskKind
+
+SLOTS = (Slot(1, "mean"), Slot(2, "cls"))
+SPEC = TrainSpec(
+    task_kind=TaskKind.MULTI_LABEL,
+    method=Method.DENSE,
+    metric="f1[ä]",
+    backbone="tiny:1",
+    domain="legal",
+    task="clauses",
+    long_text=LongText.WINDOWS,
+    recall_floor=0.9,
+    options={"hidden": 16, "layers": [1, 2], "learning_rate": 0.01},
+    seed=2**64 - 1,
+    force=True,
+    lineage={"dataset": "acme/rows", "rows": 3},
+)
+
+
+def material(multi: bool) -> Material:
+    targets = np.array([[1, 0], [0, 0], [1, 1]], np.uint8) if multi else np.array([0, 1, 1])
+    rows = np.array([1, 2**63, 2**64 - 1], np.uint64)
+    return Material(["ä 😀", 'a "quote"\n', "z"], ("ä", "b"), targets, rows, {"ä": 2, "b": 1}, {})
+
+
+def head() -> Head:
+    random = np.random.default_rng(0)
+    weight, bias = random.normal(size=(32, 2)).astype(np.float32), np.zeros(2, np.float32)
+    return Head(
+        layers=((weight, bias),),
+        slots=SLOTS,
+        labels=("ä", "b"),
+        task_kind=TaskKind.SINGLE_LABEL,
+        backbone="tiny:1",
+        domain="legal",
+        task="clauses",
+        method=Method.CLOSED_FORM,
+    )
+
+
+def evidence() -> Evidence:
+    rows = np.array([3, 4], np.uint64)
+    return Evidence(("ä", "b"), rows, np.array([0, 1], np.int32), np.array([3, 4, 5], np.uint64))
+
+
+def fill(folder: Path, part: str, multi: bool) -> np.ndarray:
+    values = np.random.default_rng(len(part)).normal(size=(3, 2, 16)).astype(np.float32)
+    opened = assignment.open_features(folder, part, 3, 2, 16)
+    opened[:] = values
+    opened.flush()
+    assignment.save_part(folder, part, material(multi), SLOTS)
+    return values
+
+
+@pytest.mark.parametrize("multi", [False, True])
+def test_everything_comes_back(tmp_path: Path, multi: bool) -> None:
+    values = {part: fill(tmp_path, part, multi) for part in (assignment.TRAIN, assignment.VALIDATION)}
+    assignment.save_spec(tmp_path, SPEC)
+    assignment.save_incumbent(tmp_path, head().to_bytes(), evidence_to_bytes(evidence()))
+    found = assignment.load(tmp_path)
+    assert found.spec == SPEC
+    for one in fields(TrainSpec):
+        assert type(getattr(found.spec, one.name)) is type(getattr(SPEC, one.name)), one.name
+    for part, data in ((assignment.TRAIN, found.data), (assignment.VALIDATION, found.validation)):
+        assert data is not None
+        wanted = material(multi)
+        assert (list(data.texts), data.labels, data.slots) == (wanted.texts, wanted.labels, SLOTS)
+        for name in ("targets", "rows"):
+            assert np.array_equal(getattr(data, name), getattr(wanted, name))
+            assert getattr(data, name).dtype == getattr(wanted, name).dtype
+        assert np.array_equal(data.features, values[part])
+        assert data.features.dtype == np.float32
+    assert found.incumbent is not None
+    assert found.incumbent.evidence is not None
+    assert found.incumbent.head.to_bytes() == head().to_bytes()
+    assert np.array_equal(found.incumbent.evidence.rows, evidence().rows)
+
+
+def test_what_was_not_given_is_none(tmp_path: Path) -> None:
+    fill(tmp_path, assignment.TRAIN, multi=False)
+    assignment.save_spec(tmp_path, SPEC)
+    found = assignment.load(tmp_path)
+    assert found.validation is None
+    assert found.incumbent is None
+    assignment.save_incumbent(tmp_path, head().to_bytes(), None)
+    incumbent = assignment.load(tmp_path).incumbent
+    assert incumbent is not None
+    assert incumbent.evidence is None
+
+
+def test_the_outcome_comes_back(tmp_path: Path) -> None:
+    report: dict[str, object] = {"evaluation": "leave-one-out", "seconds": {"train": 0.5}}
+    assignment.save_candidate(tmp_path, Candidate(head(), report, evidence()))
+    found = assignment.load_outcome(tmp_path)
+    assert found.report == report
+    assert found.head == head().to_bytes()
+    assert np.array_equal(evidence_from_bytes(found.evidence).trained, evidence().trained)
+
+
+def test_a_pickle_in_the_folder_is_not_read(tmp_path: Path) -> None:
+    fill(tmp_path, assignment.TRAIN, multi=False)
+    assignment.save_spec(tmp_path, SPEC)
+    objects = np.array([print, len, repr], dtype=object)
+    np.save(tmp_path / assignment.TRAIN / "rows.npy", objects, allow_pickle=True)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        assignment.load(tmp_path)
+
+
+def test_no_file_is_a_pickle(tmp_path: Path) -> None:
+    fill(tmp_path, assignment.TRAIN, multi=True)
+    assignment.save_spec(tmp_path, SPEC)
+    assignment.save_incumbent(tmp_path, head().to_bytes(), evidence_to_bytes(evidence()))
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} == {".npy", ".json", ".safetensors"}
+    for path in files:
+        if path.suffix == ".npy":
+            assert not np.load(path, allow_pickle=False).dtype.hasobject
