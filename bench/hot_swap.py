@@ -171,13 +171,10 @@ async def adapter(client: AsyncClient, ledger: Ledger, names: list[str], end: fl
     while time.monotonic() < end:
         round_ += 1
         name = f"tenant-{round_ % TENANTS}/adapted-{round_ % 5}"
-        labels = ("on time", "late")
+        words = {"on time": ("early", "punctually"), "late": ("too late", "days after")}
         examples = [
-            (
-                f"The parcel {number} of round {round_} came {chance.choice(('early', 'punctually')) if number % 2 else chance.choice(('too late', 'days after'))}",
-                labels[1 - number % 2],
-            )
-            for number in range(40)
+            (f"The parcel {number} of round {round_} came {chance.choice(words[label])}", label)
+            for number, label in enumerate(("on time", "late") * 20)
         ]
         job = (await client.adapt(name, examples, wait=True, force=True, timeout=120)).job
         if job.state != "succeeded":
