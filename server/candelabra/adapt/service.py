@@ -179,6 +179,8 @@ class Jobs:
         while True:
             job = await asyncio.to_thread(self.registry.jobs.get, tenant, id_)
             events = await asyncio.to_thread(self.registry.jobs.events, id_, after, EVENTS_AT_ONCE)
+            if not job.state.ended and any(event.state.ended for event in events):  # it ended between the two reads
+                job = await asyncio.to_thread(self.registry.jobs.get, tenant, id_)
             for event in events:
                 after = event.sequence
                 yield event, job if event.state.ended else None
