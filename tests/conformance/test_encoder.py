@@ -141,6 +141,24 @@ def test_layers_and_poolings_differ(subject: Subject, texts: list[str]) -> None:
         assert not np.allclose(vectors[left], vectors[right], atol=1e-4), (left, right)
 
 
+def test_another_pass_in_the_middle_changes_neither(subject: Subject, texts: list[str]) -> None:
+    encoder = subject[0]
+    ids, slots, close = ids_of(subject, texts), every_slot(encoder), tolerance(encoder)
+    plain = encoder.encode(ids, slots)
+    within: list[np.ndarray] = []
+
+    def urgent() -> None:
+        within.append(encoder.encode(ids[:2], slots[-1:]))
+        within.append(encoder.encode(ids[:2], slots))
+
+    around = encoder.encode(ids, slots, urgent)
+    np.testing.assert_allclose(around, plain, atol=close, rtol=close)
+    assert len(within) >= 2 * (encoder.info.layers if isinstance(encoder, TorchEncoder) else 1)
+    for last, every in zip(within[::2], within[1::2], strict=True):
+        np.testing.assert_allclose(last[:, 0], plain[:2, -1], atol=close, rtol=close)
+        np.testing.assert_allclose(every, plain[:2], atol=close, rtol=close)
+
+
 def test_no_slots_and_no_texts(subject: Subject) -> None:
     encoder = subject[0]
     slot = Slot(encoder.info.layers, "cls")

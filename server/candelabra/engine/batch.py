@@ -51,9 +51,9 @@ def encode(
     cache: FeatureCache,
     budget: int,
     padding_percent: int,
-    between: Callable[[], None] = lambda: None,
+    between: Callable[[], None] | None = None,
 ) -> tuple[Features, Work]:
-    """Features of all rows. Equal texts are encoded once, known ones not at all; `between` is called between passes."""
+    """Features of all rows. Equal texts are encoded once, known ones not at all; `between` is called during the work."""
     slots = all_slots(rows)
     columns = {slot: at for at, slot in enumerate(slots)}
     texts, text = _unique(rows)
@@ -103,7 +103,7 @@ def _passes(
     encoder: Encoder,
     budget: int,
     padding_percent: int,
-    between: Callable[[], None],
+    between: Callable[[], None] | None,
 ) -> tuple[np.ndarray, Work]:
     pooled = np.zeros((len(ids), len(slots), encoder.info.dimension), np.float32)
     lengths = [len(one) for one in ids]
@@ -111,9 +111,9 @@ def _passes(
     if not slots:
         return pooled, Work()
     for turn, group in enumerate(pack(lengths, min(budget, encoder.pass_tokens), padding_percent)):
-        if turn:
+        if turn and between:
             between()
-        pooled[group] = encoder.encode([ids[at] for at in group], slots)
+        pooled[group] = encoder.encode([ids[at] for at in group], slots, between)
         work.padding += sum(max(lengths[other] for other in group) - lengths[at] for at in group)
     return pooled, work
 

@@ -1,7 +1,7 @@
 """The one thread that touches the encoder: choose a batch, encode it once, run every head, answer.
 
 A lone request waits for nobody: the thread takes what is there as soon as it is free. Work for Adapt goes in the
-background: only while no Predict waits, in small passes while Predict calls arrive, and aside between two passes.
+background: only while no Predict waits, in small passes while Predict calls arrive, and aside between two layers.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class Lane:
         self._last_background = time.monotonic()
 
     def _serve(self) -> None:
-        """One batch of Predict, if any waits; also called between two passes of background work."""
+        """One batch of Predict, if any waits; also called in the middle of background work."""
         if self._serving:
             self._last_serving = time.monotonic()
             self._batch(self._choose(False, self.batch_tokens), False, self.batch_tokens)
@@ -216,7 +216,7 @@ class Lane:
         calls = {one.caller: None for one in chosen}
         start = time.perf_counter()
         try:
-            between = self._serve if background else _nothing
+            between = self._serve if background else None
             features, work = batch.encode(rows, self.encoder, self.cache, pass_budget, self.padding_percent, between)
             encoded = time.perf_counter()
             failures = batch.answer(rows, features)
@@ -319,7 +319,3 @@ def _expire(call: Call) -> None:
 
 def _too_late() -> DeadlinePassed:
     return DeadlinePassed("The deadline passed before the encoder came to this request: give it more time.")
-
-
-def _nothing() -> None:
-    pass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,9 @@ class TorchEncoder:
         self.device = torch.device(info.device)
         self.pass_tokens = PASS_TOKENS[self.device.type]
         self._padding = model.config.pad_token_id or 0
+        self._aside: Callable[[], None] | None = None
+        for layer in _layers(model, info.layers):
+            layer.register_forward_pre_hook(self._step_aside)
 
     @classmethod
     def load(cls, backbone: Backbone, device: str = "auto", precision: str = "auto", threads: int = 0) -> TorchEncoder:
@@ -50,8 +53,17 @@ class TorchEncoder:
         encoder.encode([np.array([1, 2, 3])], [Slot(backbone.layers, "mean")])  # the first pass is the slow one
         return encoder
 
-    def encode(self, ids: Sequence[np.ndarray], slots: Sequence[Slot]) -> np.ndarray:
-        """One pass; halved and tried again where the GPU's memory does not hold it."""
+    def encode(
+        self, ids: Sequence[np.ndarray], slots: Sequence[Slot], aside: Callable[[], None] | None = None
+    ) -> np.ndarray:
+        """One pass; halved and tried again where the GPU's memory does not hold it. `aside` comes before each layer."""
+        outer, self._aside = self._aside, aside
+        try:
+            return self._whole_or_halves(ids, slots)
+        finally:
+            self._aside = outer
+
+    def _whole_or_halves(self, ids: Sequence[np.ndarray], slots: Sequence[Slot]) -> np.ndarray:
         if not ids or not slots:
             return np.zeros((len(ids), len(slots), self.info.dimension), np.float32)
         try:
@@ -61,7 +73,7 @@ class TorchEncoder:
                 raise
         torch.cuda.empty_cache()
         half = len(ids) // 2
-        return np.concatenate([self.encode(ids[:half], slots), self.encode(ids[half:], slots)])
+        return np.concatenate([self._whole_or_halves(part, slots) for part in (ids[:half], ids[half:])])
 
     def token_states(self, ids: Sequence[np.ndarray], layer: int) -> list[np.ndarray]:
         """The state of every token at `layer`, float32 [tokens, dimension] for each of `ids`."""
@@ -69,6 +81,11 @@ class TorchEncoder:
             padded, mask = self._pad(ids)
             states = self._forward(padded, mask, {layer})[layer].float().cpu().numpy()
         return [state[: len(one)] for one, state in zip(ids, states, strict=True)]
+
+    def _step_aside(self, *_: object) -> None:
+        """Between two layers: a whole pass of other work fits in, for the layers keep nothing of a pass."""
+        if self._aside is not None:
+            self._aside()
 
     @torch.inference_mode()
     def _encode(self, ids: Sequence[np.ndarray], slots: Sequence[Slot]) -> np.ndarray:
@@ -105,6 +122,12 @@ class TorchEncoder:
         if self.info.layers in states:  # some models norm the last layer's output once more: alone or not, the same
             states[self.info.layers] = found.last_hidden_state
         return states
+
+
+def _layers(model: torch.nn.Module, count: int) -> Iterable[torch.nn.Module]:
+    """The encoder's layers, found by their number; none where the architecture hides them."""
+    lists = (module for module in model.modules() if isinstance(module, torch.nn.ModuleList))
+    return next((layers for layers in lists if len(layers) == count), ())
 
 
 def _pool(states: torch.Tensor, mask: torch.Tensor | None, pooling: str) -> torch.Tensor:

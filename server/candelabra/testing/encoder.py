@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -33,8 +33,12 @@ class TinyEncoder:
         """Lengths of the texts of every pass."""
         self._table = np.random.default_rng(7).standard_normal((layers + 1, VOCABULARY, dimension)).astype(np.float32)
 
-    def encode(self, ids: Sequence[np.ndarray], slots: Sequence[Slot]) -> np.ndarray:
+    def encode(
+        self, ids: Sequence[np.ndarray], slots: Sequence[Slot], aside: Callable[[], None] | None = None
+    ) -> np.ndarray:
         self.calls.append([len(one) for one in ids])
+        if aside:
+            aside()
         pooled = np.zeros((len(ids), len(slots), self.info.dimension), np.float32)
         for row, one in enumerate(ids):
             for column, slot in enumerate(slots):

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -47,6 +48,9 @@ def make_row(
     return Row(windows=windows, scorers=scorers, slots=slots, cache_key=cache_key(tenant, windows))
 
 
+Aside: TypeAlias = Callable[[], None] | None
+
+
 class Gate(TinyEncoder):
     """An encoder that waits until it is let go, so that a test can fill the queue behind it."""
 
@@ -55,10 +59,10 @@ class Gate(TinyEncoder):
         self.entered = threading.Event()
         self.open = threading.Event()
 
-    def encode(self, ids: Sequence[np.ndarray], slots: Sequence[Slot]) -> np.ndarray:
+    def encode(self, ids: Sequence[np.ndarray], slots: Sequence[Slot], aside: Aside = None) -> np.ndarray:
         self.entered.set()
         assert self.open.wait(10)
-        return super().encode(ids, slots)
+        return super().encode(ids, slots, aside)
 
 
 async def held(lane: Lane, gate: Gate) -> asyncio.Task[object]:
@@ -78,7 +82,6 @@ async def running(encoder: TinyEncoder, cache_bytes: int = 0, **options: int) ->
         yield lane
     finally:
         await lane.stop()
-
 
 
 def sample(lane: Lane, name: str, **labels: str) -> float:
@@ -234,10 +237,10 @@ async def test_a_bad_head_spoils_only_its_own_request(bad: type[Linear]) -> None
 
 async def test_an_encoder_that_fails_fails_its_batch_and_the_lane_lives_on() -> None:
     class Moody(TinyEncoder):
-        def encode(self, ids: Sequence[np.ndarray], slots: Sequence[Slot]) -> np.ndarray:
+        def encode(self, ids: Sequence[np.ndarray], slots: Sequence[Slot], aside: Aside = None) -> np.ndarray:
             if any(13 in one for one in ids):
                 raise RuntimeError("the device is gone")
-            return super().encode(ids, slots)
+            return super().encode(ids, slots, aside)
 
     async with running(Moody()) as lane:
         with pytest.raises(EngineFailed):
@@ -249,8 +252,8 @@ async def test_an_encoder_that_fails_fails_its_batch_and_the_lane_lives_on() -> 
 
 async def test_features_that_are_not_finite_are_refused_and_not_kept() -> None:
     class Broken(TinyEncoder):
-        def encode(self, ids: Sequence[np.ndarray], slots: Sequence[Slot]) -> np.ndarray:
-            return np.full_like(super().encode(ids, slots), np.inf)
+        def encode(self, ids: Sequence[np.ndarray], slots: Sequence[Slot], aside: Aside = None) -> np.ndarray:
+            return np.full_like(super().encode(ids, slots, aside), np.inf)
 
     async with running(Broken(), cache_bytes=10**6) as lane:
         with pytest.raises(EngineFailed):
@@ -258,7 +261,7 @@ async def test_features_that_are_not_finite_are_refused_and_not_kept() -> None:
         assert len(lane.cache) == 0
 
 
-async def test_background_work_goes_after_predict_and_aside_between_passes() -> None:
+async def test_background_work_goes_after_predict_and_steps_aside_within_a_pass() -> None:
     gate = Gate()
     gate.pass_tokens = 10
     async with running(gate, background_tokens=40) as lane:
