@@ -81,7 +81,7 @@ class Worker:
                 if job is None:
                     await self.jobs.asked.wait(IDLE_SECONDS)
                 else:
-                    await self._run(job)
+                    await self._try(job)
         finally:
             await self.trainer.stop()
 
@@ -92,6 +92,13 @@ class Worker:
             LOG.exception("could not look for jobs; trying again")
             await asyncio.sleep(IDLE_SECONDS)
             return None
+
+    async def _try(self, job: JobInfo) -> None:
+        """A worker outlives what goes wrong at the end of a job, such as a database that is away."""
+        try:
+            await self._run(job)
+        except Exception:
+            LOG.exception("could not end a job; it starts again when its lease has run out", extra={"job": job.name})
 
     async def _run(self, job: JobInfo) -> None:
         """One job from claim to end; whatever goes wrong in it ends with it."""
