@@ -36,6 +36,7 @@ TESTED_TOGETHER = {
     "rpc.domains": "e2e/test_fourth_domain.py",
     "rpc.heads": "rpc/test_heads.py",
     "adapt.worker": "e2e/test_failures.py",
+    "testing.domain": "unit/test_testing_domain.py",
     "testing.encoder": "conformance/test_encoder.py",
 }
 
