@@ -188,7 +188,7 @@ def test_a_report_is_the_json_form_of_its_message() -> None:
     assert convert.report({}) is None
     made = convert.report(REPORT)
     assert made is not None
-    assert (made.seconds, made.evaluation) == ({"train": 0.5}, "leave-one-out")
+    assert (dict(made.seconds), made.evaluation) == ({"train": 0.5}, "leave-one-out")
     with pytest.raises(Exception, match="no_such_field"):
         convert.report({"no_such_field": 1})
 

@@ -17,12 +17,13 @@ from candelabra import errors
 from candelabra.metrics import Metrics
 from candelabra.rpc.doors import Doors
 from candelabra.rpc.health import Health
-from candelabra.rpc.layers import AccessLog, Counted, RequestId
+from candelabra.rpc.layers import AccessLog, Counted, Layer, RequestId
 from candelabra.rpc.status import STATUS_DETAILS
-from candelabra.v1 import inference_pb2, inference_pb2_grpc
+from candelabra.v1 import inference_pb2_grpc
+from candelabra.v1.inference_pb2 import PredictRequest as Request
+from candelabra.v1.inference_pb2 import PredictResponse as Response
 
 METHOD = "/candelabra.v1.Inference/Predict"
-Request, Response = inference_pb2.PredictRequest, inference_pb2.PredictResponse
 
 
 class Servicer(inference_pb2_grpc.InferenceServicer):
@@ -55,7 +56,7 @@ class House:
 
     def __init__(self, max_message_bytes: int, max_calls: int) -> None:
         self.metrics = Metrics()
-        layers = [RequestId(), AccessLog(), Counted(self.metrics)]
+        layers: list[Layer] = [RequestId(), AccessLog(), Counted(self.metrics)]
         self.doors = Doors(layers, max_message_bytes, max_calls)
         self.health = Health()
         self.servicer = Servicer()

@@ -18,8 +18,9 @@ from candelabra.rpc.inference import STREAM_WINDOW, Inference
 from candelabra.testing import TinyEncoder
 from candelabra.types import LongText, Slot
 from candelabra.v1 import common_pb2, inference_pb2
+from candelabra.v1.inference_pb2 import PredictRequest as Request
+from candelabra.v1.inference_pb2 import PredictResponse as Response
 
-Request, Response = inference_pb2.PredictRequest, inference_pb2.PredictResponse
 TIMINGS = Timings(0, 0, 0, 0, 0)
 
 
