@@ -35,6 +35,7 @@ TESTED_TOGETHER = {
     "rpc.datasets": "rpc/test_bad_input.py",
     "rpc.domains": "e2e/test_fourth_domain.py",
     "rpc.heads": "rpc/test_heads.py",
+    "adapt.dense": "unit/adapt/test_trainer.py",
     "adapt.worker": "e2e/test_failures.py",
     "testing.domain": "unit/test_testing_domain.py",
     "testing.encoder": "conformance/test_encoder.py",

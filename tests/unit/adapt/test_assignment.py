@@ -11,7 +11,7 @@ import pytest
 from candelabra.adapt import assignment
 from candelabra.adapt.evidence import Evidence, evidence_from_bytes, evidence_to_bytes
 from candelabra.adapt.material import Material
-from candelabra.adapt.trainer import Candidate, TrainSpec
+from candelabra.adapt.training import Candidate, TrainSpec
 from candelabra.heads.head import Head
 from candelabra.types import LongText, Method, Slot, TaskKind
 

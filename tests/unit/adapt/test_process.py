@@ -17,7 +17,7 @@ from candelabra import errors
 from candelabra.adapt import assignment
 from candelabra.adapt.material import Material
 from candelabra.adapt.process import TrainerProcess, _failure, _how
-from candelabra.adapt.trainer import TrainSpec
+from candelabra.adapt.training import TrainSpec
 from candelabra.heads.head import Head
 from candelabra.metrics import Metrics
 from candelabra.types import Method, Progress, Slot, TaskKind
