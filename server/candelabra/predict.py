@@ -182,30 +182,26 @@ class Predict:
 
     def _plan(self, texts: Sequence[str], asked: Sequence[Asked]) -> Plan:
         """Prepares and tokenizes every text once for each way of reading it; equal tokens become one row."""
-        tokens = {one.reading: self._read(texts, one) for one in asked}
         tenant = asked[0].version.head.tenant
-        made: dict[bytes, Row] = {}
-        scorers: dict[bytes, dict[int, int]] = {}
-        places: list[list[tuple[Row, int, Tokens]]] = []
-        for index in range(len(texts)):
-            place: list[tuple[Row, int, Tokens]] = []
-            for one in asked:
-                read = tokens[one.reading][index]
-                key = cache_key(tenant, read.windows)
-                row = made.get(key)
-                if row is None:
-                    row = made[key] = Row(windows=read.windows, cache_key=key)
-                    scorers[key] = {}
-                at = scorers[key].setdefault(id(one.head), len(scorers[key]))
+        readings = {one.reading: one for one in asked}
+        read = {reading: self._read(texts, one, tenant) for reading, one in readings.items()}
+        rows: dict[bytes, Row] = {}
+        places: list[list[tuple[Row, int, Tokens]]] = [[] for _ in texts]
+        seen: dict[tuple[bytes, int], int] = {}
+        for one in asked:
+            for place, (key, tokens) in zip(places, read[one.reading], strict=True):
+                row = rows.setdefault(key, Row(windows=tokens.windows, cache_key=key))
+                at = seen.setdefault((key, id(one.head)), len(row.scorers))
                 if at == len(row.scorers):
-                    row.scorers = (*row.scorers, one.head)
-                place.append((row, at, read))
-            places.append(place)
-        return Plan(list(made.values()), places)
+                    row.scorers += (one.head,)
+                place.append((row, at, tokens))
+        return Plan(list(rows.values()), places)
 
-    def _read(self, texts: Sequence[str], one: Asked) -> list[Tokens]:
+    def _read(self, texts: Sequence[str], one: Asked, tenant: str) -> list[tuple[bytes, Tokens]]:
+        """Each text's tokens, as the head's domain wants it read, with what names them in the feature cache."""
         prepared = [one.domain.prepare(text, one.task) for text in texts]
-        return self.tokenizer.split(prepared, one.head.long_text)
+        tokens = self.tokenizer.split(prepared, one.head.long_text)
+        return [(cache_key(tenant, each.windows), each) for each in tokens]
 
     def _answer(self, text: str, one: Asked, place: tuple[Row, int, Tokens], top_k: int) -> Answer:
         row, at, tokens = place

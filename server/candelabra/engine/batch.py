@@ -136,8 +136,13 @@ def answer(rows: Sequence[Row], features: Features) -> dict[int, Error]:
     failures: dict[int, Error] = {}
     for row in rows:
         row.scores = [_NONE] * len(row.scorers)
+    inputs: dict[tuple[object, ...], np.ndarray] = {}  # heads of one kind on the same rows share theirs
     for scorer, places in _by_scorer(rows):
-        for (at, position), scores in zip(places, _scores(scorer, features, [at for at, _ in places]), strict=True):
+        chosen = [at for at, _ in places]
+        wanted = (scorer.slots, *chosen)
+        if wanted not in inputs:
+            inputs[wanted] = features.of(chosen, scorer.slots).reshape(len(chosen), -1)
+        for (at, position), scores in zip(places, _scores(scorer, inputs[wanted]), strict=True):
             if isinstance(scores, Error):
                 failures[at] = scores
             else:
@@ -164,15 +169,14 @@ def _by_scorer(rows: Sequence[Row]) -> Iterator[tuple[Scorer, list[tuple[int, in
     yield from places.values()
 
 
-def _scores(scorer: Scorer, features: Features, rows: Sequence[int]) -> Sequence[np.ndarray | Error]:
-    inputs = features.of(rows, scorer.slots).reshape(len(rows), -1)
+def _scores(scorer: Scorer, inputs: np.ndarray) -> Sequence[np.ndarray | Error]:
     try:
         scores = np.asarray(scorer.scores(inputs))
-        if scores.ndim != 2 or len(scores) != len(rows):
-            raise ValueError(f"scores of shape {scores.shape} for {len(rows)} texts")
+        if scores.ndim != 2 or len(scores) != len(inputs):
+            raise ValueError(f"scores of shape {scores.shape} for {len(inputs)} texts")
     except Exception:
-        if len(rows) > 1:  # one bad text must not spoil the others of this head
-            return [one for row in rows for one in _scores(scorer, features, [row])]
+        if len(inputs) > 1:  # one bad text must not spoil the others of this head
+            return [one for at in range(len(inputs)) for one in _scores(scorer, inputs[at : at + 1])]
         log.exception("a head failed")
         return [_unsound()]
     if np.isfinite(scores).all():
