@@ -59,8 +59,8 @@ protos: install ## the generated code, anew from protos/
 docs: install ## the tables of docs/operations.md, anew from the code
 	$(BIN)/python docs/generate_tables.py
 
-bench: install ## one table of measurements
-	$(BIN)/python -m bench $(if $(DATA),--data $(DATA)) $(ARGS)
+bench: install ## every measurement, a table each; ARGS="heads crash" for some
+	$(BIN)/python -m bench $(ARGS)
 
 # With the oldest Python, so that every pin exists for all three. torch, and the CUDA packages that come with it on
 # other indexes, stay: their pins are changed by hand.

@@ -7,6 +7,7 @@ import platform
 import time
 
 from bench import adapt_speed, crash, heads, hot_swap, interference, quality
+from bench.datasets import Absent
 
 MEASUREMENTS = {
     "quality": quality.run,
@@ -28,7 +29,11 @@ def main() -> None:
     for name in names:
         began = time.perf_counter()
         print(f"## {name}: {(MEASUREMENTS[name].__globals__['__doc__'] or '').splitlines()[0]}\n", flush=True)
-        print(f"{MEASUREMENTS[name]()}\n\n({time.perf_counter() - began:.0f} s)\n", flush=True)
+        try:
+            report = MEASUREMENTS[name]()
+        except Absent as absent:
+            report = f"Left out: {absent}."
+        print(f"{report}\n\n({time.perf_counter() - began:.0f} s)\n", flush=True)
 
 
 if __name__ == "__main__":

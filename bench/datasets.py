@@ -11,6 +11,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
+class Absent(Exception):
+    """There are no datasets on this machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """Splits as (text, labels) pairs."""
@@ -24,7 +28,7 @@ class Dataset:
 def folder() -> Path:
     found = Path(os.environ.get("CANDELABRA_DATA") or ROOT.parent / "shared" / "data")
     if not found.is_dir():
-        raise SystemExit(f"No datasets: {found} is not a folder. Name theirs with CANDELABRA_DATA.")
+        raise Absent(f"no datasets: {found} is not a folder; name theirs with CANDELABRA_DATA")
     return found
 
 
