@@ -229,7 +229,9 @@ class App:
             self.metrics.jobs.labels(state.value).set(counts.get(state, 0))
 
     def _spawn(self, work: Awaitable[Any]) -> None:
-        self.tasks.append(asyncio.ensure_future(work))
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(_tell_failure)
+        self.tasks.append(task)
 
     # Stop
 
@@ -294,6 +296,11 @@ def write_ports(path: Path, port: int, metrics_port: int) -> None:
     draft = path.with_name(path.name + ".tmp")
     draft.write_text(json.dumps({"port": port, "metrics_port": metrics_port}), encoding="ascii")
     draft.replace(path)
+
+
+def _tell_failure(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        LOG.error("a part of the server has ended that should not have; this is a bug", exc_info=error)
 
 
 async def every(seconds: float, act: Callable[[], object]) -> None:

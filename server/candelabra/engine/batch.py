@@ -53,7 +53,7 @@ def encode(
     padding_percent: int,
     between: Callable[[], None] | None = None,
 ) -> tuple[Features, Work]:
-    """Features of all rows. Equal texts are encoded once, known ones not at all; `between` is called during the work."""
+    """Features of all rows. Equal texts are encoded once, known ones not at all; `between` is called meanwhile."""
     slots = all_slots(rows)
     columns = {slot: at for at, slot in enumerate(slots)}
     texts, text = _unique(rows)

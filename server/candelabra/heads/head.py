@@ -282,8 +282,8 @@ def _check(head: Head) -> None:
 
 def _check_words(head: Head) -> None:
     words = (head.backbone, head.domain, head.task, *head.labels)
-    if not all(isinstance(word, str) and word for word in words):
-        raise CorruptHead("The head must name its backbone, domain, task and labels.")
+    if not all(isinstance(word, str) and word and "\0" not in word for word in words):
+        raise CorruptHead("The head must name its backbone, domain, task and labels, without NUL characters.")
     if len(head.labels) < (1 if head.task_kind is TaskKind.MULTI_LABEL else 2):
         raise CorruptHead("The head has too few labels.")
     if len(set(head.labels)) != len(head.labels):
