@@ -201,8 +201,8 @@ class Worker:
         lengths = await self.encoder.encode(
             data.texts, work.task.long_text, slots, work.job.spec.head.tenant, into, work.reporter.say
         )
-        into.flush()
-        assignment.save_part(work.folder, part, data, slots)
+        await asyncio.to_thread(into.flush)
+        await asyncio.to_thread(assignment.save_part, work.folder, part, data, slots)
         return lengths
 
     def _spec(self, work: Work) -> TrainSpec:
