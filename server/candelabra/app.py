@@ -213,7 +213,7 @@ class App:
                 metrics=metrics,
             )
             self._spawn(worker.run())
-        self._spawn(shelf.warm(settings.head_cache_bytes))
+        self._spawn(shelf.warm())
         self._spawn(asyncio.to_thread(store.sweep, registry.heads.digests(), ORPHAN_SECONDS))
         self._spawn(every(settings.registry_poll_seconds, shelf.refresh))
         self._spawn(every(WATCH_SECONDS, lambda: self._count_jobs(registry)))

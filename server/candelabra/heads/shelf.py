@@ -104,11 +104,11 @@ class Shelf:
         # A caller that goes away must not take the head from the others.
         return await asyncio.shield(task)
 
-    async def warm(self, limit: int) -> int:
-        """Loads live versions until `limit` of them are there or memory is full; returns how many it loaded."""
+    async def warm(self, limit: int | None = None) -> int:
+        """Loads live versions until memory is full, or `limit` of them are there; returns how many it loaded."""
         loaded = 0
         for version in [version for version in self._table.with_alias(LIVE) if version.backbone == self.backbone]:
-            if loaded >= limit or not self._resident.has_room(version.bytes):
+            if loaded == limit or not self._resident.has_room(version.bytes):
                 break
             if self.get_nowait(version) is not None:
                 continue
