@@ -76,7 +76,10 @@ def check(example: Example, domain: Domain, task: Task, index: int) -> None:
     try:
         domain.check(example, task)
     except ValueError as error:
-        raise InvalidArgument(f"{where} is refused by the domain {domain.name!r}: {error}", field=where) from error
+        why = str(error)
+        if not domain.quote_texts and example.text.strip() in why:
+            why = "its reason repeats the text and is withheld."
+        raise InvalidArgument(f"{where} is refused by the domain {domain.name!r}: {why}", field=where) from None
 
 
 def without_duplicates(examples: Sequence[Example]) -> tuple[list[Example], dict[str, int]]:

@@ -94,6 +94,19 @@ def test_a_domain_may_refuse_an_example_and_no_text_is_quoted() -> None:
     assert "plan" not in caught.value.message
 
 
+def test_a_domain_that_quotes_no_texts_is_kept_to_it() -> None:
+    class Slip(Plain):
+        quote_texts = False
+
+        def check(self, example: Example, task: Task) -> None:
+            raise ValueError(f"I do not like {example.text!r}.")
+
+    with pytest.raises(errors.InvalidArgument) as caught:
+        prepare(examples(("a name", "x"), ("b", "y")), Slip(), SINGLE, LIMITS)
+    assert "a name" not in caught.value.message
+    assert "withheld" in caught.value.message
+
+
 def test_a_row_is_known_by_its_text_and_labels() -> None:
     same = row_digest(Example("a", ("x", "y"))), row_digest(Example(" a ", ("y", "x")))
     assert same[0] == same[1] != row_digest(Example("a", ("x",)))
