@@ -105,6 +105,7 @@ def check(client: Client, ledger: Ledger, since: set[str]) -> None:
             ledger.lies.append(f"{name} was acknowledged and is gone")
             continue
         if job.state in ("failed", "cancelled"):
+            since.add(name)
             ledger.lies.append(f"{name} {job.state}: {job.error}")
         if job.state in GOOD_ENDS:
             since.add(name)

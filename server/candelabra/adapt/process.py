@@ -31,7 +31,9 @@ class TrainerProcess:
         self.started = 0
 
     async def start(self) -> None:
-        """Starts the child and lets it import what it needs, so that the first job need not wait."""
+        """Returns once there is a child that has imported what it needs; raises TrainerCrashed where none comes up."""
+        if self.child is not None and self.child.returncode is None:
+            return
         self.started += 1
         if self.started > 1:
             self.metrics.trainer_restarts.inc()
@@ -46,11 +48,19 @@ class TrainerProcess:
             limit=LINE_LIMIT,
             start_new_session=True,  # Ctrl-C at the server is the server's to handle
         )
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self._first_word(self.child)
+        except TimeoutError:
+            await self.stop()
+            raise errors.TrainerCrashed(f"The training process was not ready after {START_SECONDS} s.") from None
+        except asyncio.CancelledError:
+            await self.stop()
+            raise
 
     async def train(self, folder: Path, seconds: float, progress: Callable[[Progress], None]) -> None:
         """Trains what lies in `folder`. Raises TrainingFailed; being cancelled kills the child."""
-        if self.child is None or self.child.returncode is not None:
-            await self.start()
+        await self.start()
         try:
             async with asyncio.timeout(seconds):
                 await self._converse(folder, progress)
@@ -71,6 +81,11 @@ class TrainerProcess:
         with contextlib.suppress(ProcessLookupError):
             child.kill()
         await child.wait()
+
+    async def _first_word(self, child: asyncio.subprocess.Process) -> None:
+        assert child.stdout is not None
+        if not await child.stdout.readline():
+            raise errors.TrainerCrashed(f"The training process ended {_how(await child.wait())} while it was starting.")
 
     async def _converse(self, folder: Path, progress: Callable[[Progress], None]) -> None:
         child = self.child

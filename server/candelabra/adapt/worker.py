@@ -75,7 +75,6 @@ class Worker:
     async def run(self) -> None:
         """Until cancelled. A job under way stays with its owner, who puts it back in the queue."""
         try:
-            await self.trainer.start()
             while True:
                 job = await self._claim()
                 if job is None:
@@ -86,10 +85,12 @@ class Worker:
             await self.trainer.stop()
 
     async def _claim(self) -> JobInfo | None:
+        """Takes a job only when the trainer is warm: a start that could not even begin to train would count as one."""
         try:
+            await self.trainer.start()
             return await asyncio.to_thread(self.registry.jobs.claim, self.owner, self.settings.job_lease_seconds)
         except Exception:
-            LOG.exception("could not look for jobs; trying again")
+            LOG.exception("could not take a job; trying again")
             await asyncio.sleep(IDLE_SECONDS)
             return None
 
