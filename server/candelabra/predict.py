@@ -214,6 +214,9 @@ class Predict:
         else:
             every = [LabelScore(label, number) for label, number in zip(labels, numbers, strict=True)]
             decision = one.domain.decide(text, every, chosen, one.task)
-        order = np.argsort(-probabilities, kind="stable")[: top_k or None].tolist()
+        if top_k == 1:
+            order = [int(probabilities.argmax())]
+        else:
+            order = np.argsort(-probabilities, kind="stable")[: top_k or None].tolist()
         ranked = [LabelScore(labels[k], numbers[k]) for k in order]
         return Answer(one.version, decision.labels, ranked, decision.values, tokens)

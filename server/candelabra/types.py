@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Generic, Literal, TypeVar
 
 from candelabra.errors import InvalidName
@@ -103,6 +104,7 @@ class HeadRef:
     selector: int | str = LIVE
 
     @classmethod
+    @lru_cache(maxsize=16_384)  # the same few references come with every Predict
     def parse(cls, text: str) -> HeadRef:
         head, at, selector = text.partition("@")
         owned = OwnedName.parse(head)

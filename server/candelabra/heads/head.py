@@ -104,7 +104,9 @@ class Head:
         if self.task_kind is TaskKind.MULTI_LABEL:
             chosen = [i for i, limit in enumerate(self.thresholds) if probabilities[i] >= limit]
             return sorted(chosen, key=lambda i: -float(probabilities[i]))
-        return [int(decide_single(np.asarray(probabilities)[None, :], self.positive, self.threshold)[0])]
+        if self.positive < 0:
+            return [int(probabilities.argmax())]
+        return [int(decide_single(probabilities[None, :], self.positive, self.threshold)[0])]
 
     def to_bytes(self) -> bytes:
         """One safetensors file; the same head always gives the same bytes."""

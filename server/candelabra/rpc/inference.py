@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any, Literal
 
@@ -112,8 +113,8 @@ class Inference(inference_pb2_grpc.InferenceServicer):
 
     def _count(self, answers: Answers) -> None:
         self._observe(answers.timings)
-        for version in answers.versions:
-            self.metrics.predictions.labels(version.domain).inc(len(answers.rows))
+        for domain, heads in Counter(version.domain for version in answers.versions).items():
+            self.metrics.predictions.labels(domain).inc(heads * len(answers.rows))
         if truncated := sum(row[0].tokens.truncated for row in answers.rows):
             self.metrics.truncated.inc(truncated)
 

@@ -117,6 +117,7 @@ async def refused(call: Awaitable[Any]) -> tuple[StatusCode, str, str]:
     status = status_pb2.Status.FromString(dict(error.trailing_metadata())[STATUS_DETAILS])
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)
+    await asyncio.sleep(0.05)  # the status goes out before the layers are left: they run in this loop, too
     return error.code(), info.reason, error.details()
 
 
