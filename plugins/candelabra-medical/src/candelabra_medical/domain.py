@@ -12,7 +12,7 @@ ADVERSE_EVENT = Task(
     # F2 weighs recall four times as much as precision; the floor moves the threshold, not the probabilities.
     metric="f2[adverse_event]",
     recall_floor=0.9,
-    description="Does the text say that a drug did harm? Its threshold finds at least 90 % of those among its own examples.",
+    description="Does the text say that a drug did harm? Finds at least 90 % of those among its own examples.",
 )
 CLASSIFICATION = Task(
     "classification",
