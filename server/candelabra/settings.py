@@ -72,7 +72,8 @@ class Settings:
     )
     job_timeout_seconds: float = setting(3600.0, "Longest time a job may train.")
     job_lease_seconds: float = setting(15.0, "A running job whose server is silent for so long is taken over.")
-    job_attempts: int = setting(10, "Starts of one job before it is given up.")
+    # Only a death of the server counts, for that of a trainer ends its job at once: so the limit is generous.
+    job_attempts: int = setting(100, "Starts of one job, each ended by the server's own death, before it is given up.")
     max_queued_jobs: int = setting(1000, "Jobs of one tenant waiting or running.")
 
     # Limits of one request
