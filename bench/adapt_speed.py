@@ -53,7 +53,7 @@ class Textbook:
         settings = Settings()
         path = resolve(settings.backbone, settings.cache).path
         labels = sorted({row[1][0] for row in rows})
-        model = AutoModel.from_pretrained(path).eval()
+        model = AutoModel.from_pretrained(path, use_safetensors=True, local_files_only=True).eval()
         torch.manual_seed(0)
         layer = torch.nn.Linear(model.config.hidden_size, len(labels))
         return cls(labels, AutoTokenizer.from_pretrained(path), model, layer)

@@ -84,7 +84,7 @@ class Settings:
     max_labels: int = setting(1000, "Labels of one head.")
     max_label_chars: int = setting(200, "Characters in one label.")
     max_inline_examples: int = setting(20_000, "Examples inside one Adapt request.")
-    max_dataset_rows: int = setting(50_000, "Rows of one dataset; a training takes about 150 kB of memory for each.")
+    max_dataset_rows: int = setting(50_000, "Rows of one dataset; a training takes about 180 kB of memory for each.")
     max_archive_bytes: int = setting(256 * 1024**2, "Size of an imported head file.")
     max_page_size: int = setting(1000, "Items on one page of a list.")
     max_concurrent_calls: int = setting(4096, "Calls being answered; beyond it new ones are refused at once.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,21 @@ async def test_every_text_meets_every_head(house: House) -> None:
     spent = answers.timings
     assert spent.total >= spent.tokenize + spent.encode
     assert min(spent.tokenize, spent.queue, spent.encode, spent.head) >= 0
+
+
+async def test_a_text_is_tokenized_once_for_all_heads_that_read_it_alike(house: House) -> None:
+    plain, split = house.predict.tokenizer, []
+
+    def counting(texts: Sequence[str]) -> list[list[int]]:
+        split.append(list(texts))
+        return plain.encode(texts)
+
+    house.predict.tokenizer = replace(plain, encode=counting)
+    names = [f"acme/head-{number}" for number in range(4)]
+    for name in names:
+        house.add(name)
+    await house.predict(TEXTS, names)
+    assert split == [list(TEXTS)]
 
 
 async def test_equal_texts_share_a_row(house: House) -> None:

@@ -112,6 +112,23 @@ async def test_a_child_that_is_killed_is_told_by_name_and_replaced(trainer: Trai
     assert (trainer.started, restarts(trainer)) == (2, 1)
 
 
+async def test_a_child_that_does_not_come_up_is_told_and_tried_again(
+    trainer: TrainerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\nexit 7\n")
+    broken.chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.executable", str(broken))
+        with pytest.raises(errors.TrainerCrashed, match="exit code 7 while it was starting"):
+            await trainer.start()
+    await trainer.start()
+    child = trainer.child
+    await trainer.start()  # there is one already
+    assert trainer.child is child
+    assert trainer.started == 2
+
+
 async def test_a_training_that_takes_too_long_ends_with_its_child(trainer: TrainerProcess, tmp_path: Path) -> None:
     await trainer.start()
     child = trainer.child
