@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from candelabra.plugin import CLASSIFICATION, MULTI_LABEL, Domain
+from candelabra.plugin import EVERY_TASK, Domain
 
 
 class GeneralDomain(Domain):
     api_version = 1
     name = "general"
     description = "Texts of any field, read as they are."
-    tasks = (CLASSIFICATION, MULTI_LABEL)
+    tasks = EVERY_TASK

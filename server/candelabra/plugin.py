@@ -21,6 +21,7 @@ __all__ = [
     "Decision",
     "Domain",
     "Example",
+    "GateRules",
     "LabelScore",
     "LongText",
     "Task",
@@ -34,13 +35,34 @@ GROUP = "candelabra.domains"
 
 
 @dataclass(frozen=True, slots=True)
+class GateRules:
+    """Thresholds of the gate; a caller may override each of them for one Adapt.
+
+    `margin`: how far the paired interval's upper end may lie below zero against a rival. `recall_level`: the level
+    of the one-sided test that no label's recall fell, after Holm. `max_calibration_error`: an error above it is
+    refused unless the incumbent's is no smaller; 0 asks nothing. `coverage`: the share of scored rows that their
+    prediction sets must cover, within the binomial band at this level; 0 asks nothing.
+    """
+
+    margin: float = 0.0
+    recall_level: float = 0.05
+    max_calibration_error: float = 0.1
+    coverage: float = 0.9
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """One kind of decision that a domain knows.
 
     `labels` empty means open: the labels are those of the examples. `metric` is what the report leads with
-    and the gate compares: "accuracy", "macro_f1", "micro_f1", "f1[LABEL]", "f2[LABEL]" or "recall[LABEL]".
+    and the gate compares: for labels "accuracy", "macro_f1", "micro_f1", "f1[LABEL]", "f2[LABEL]" or
+    "recall[LABEL]"; for numbers "pearson", "spearman" or "r2"; for entities "entity_f1"; for answers "token_f1".
     `recall_floor`, if not 0, asks training for the decision threshold of the metric's LABEL at which at least
     that share of its texts is found (binary and multi-label tasks).
+
+    `pair` tasks are about two texts. `ordered` labels go from lowest to highest, and answers carry a signed
+    `score`. An answer abstains where its best probability is below `abstain_below`, or where `abstain_outside` is
+    set and the text is unlike those that the head was trained on. `gate` holds the thresholds of the domain.
     """
 
     name: str
@@ -50,6 +72,11 @@ class Task:
     long_text: LongText = LongText.TRUNCATE
     recall_floor: float = 0.0
     description: str = ""
+    pair: bool = False
+    ordered: bool = False
+    abstain_below: float = 0.0
+    abstain_outside: bool = False
+    gate: GateRules = GateRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +94,18 @@ MULTI_LABEL = Task(
     metric="micro_f1",
     description="Any number of labels a text; the labels are those of the examples.",
 )
+PAIR = Task("pair_classification", pair=True, description="One label for two texts together.")
+REGRESSION = Task("regression", TaskKind.REGRESSION, metric="pearson", description="A number for a text.")
+PAIR_REGRESSION = Task(
+    "pair_regression", TaskKind.REGRESSION, metric="spearman", pair=True, description="A number for two texts together."
+)
+ENTITIES = Task(
+    "entities", TaskKind.ENTITIES, metric="entity_f1", description="Named pieces of a text; types are the examples'."
+)
+QUESTION_ANSWERING = Task(
+    "question_answering", TaskKind.ANSWER, metric="token_f1", description="The piece of a text that answers a question."
+)
+EVERY_TASK = (CLASSIFICATION, MULTI_LABEL, PAIR, REGRESSION, PAIR_REGRESSION, ENTITIES, QUESTION_ANSWERING)
 
 
 class Domain:

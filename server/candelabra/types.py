@@ -20,10 +20,26 @@ T = TypeVar("T")
 
 
 class TaskKind(StrEnum):
-    """How many labels a text can have."""
+    """What an answer is: one label, any number of labels, a number, named spans, or a piece of the text."""
 
     SINGLE_LABEL = "single_label"
     MULTI_LABEL = "multi_label"
+    REGRESSION = "regression"
+    ENTITIES = "entities"
+    ANSWER = "answer"
+
+
+class Reading(StrEnum):
+    """How an input becomes what the encoder reads.
+
+    TEXT: the text alone. JOINT: text and second text as one sequence. SEPARATE: both texts, each on its own.
+    QUESTION: question and text as one sequence, in overlapping windows over the text.
+    """
+
+    TEXT = "text"
+    JOINT = "joint"
+    SEPARATE = "separate"
+    QUESTION = "question"
 
 
 class LongText(StrEnum):
@@ -34,10 +50,18 @@ class LongText(StrEnum):
 
 
 class Method(StrEnum):
-    """How a head is trained."""
+    """How a head is trained. AUTO races the others that fit the task within a time budget."""
 
+    AUTO = "auto"
     CLOSED_FORM = "closed_form"
     DENSE = "dense"
+    PROTOTYPE = "prototype"
+    LOGREG = "logreg"
+    HYBRID = "hybrid"
+    LAYER_MIX = "layer_mix"
+    TOP_K = "top_k"
+    SEQ_CRF = "seq_crf"
+    SPAN = "span"
 
 
 class JobState(StrEnum):
@@ -129,11 +153,49 @@ def check_alias(alias: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """A labelled text. One label for single-label tasks; any number, none included, for multi-label ones."""
+class Input:
+    """What a caller asks about. Tasks that need no second text or question leave it unread."""
 
     text: str
-    labels: tuple[str, ...]
+    text_pair: str = ""
+    question: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A named piece of a text: `start` and `end` count code points, `end` is the first behind it."""
+
+    start: int
+    end: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A labelled text. What labels it depends on the task:
+
+    - classification: `labels`, one for single-label tasks, any number for multi-label ones; or `soft`, a weight for
+      each label; or `votes`, pairs (labelling function, label) of which the server makes weights. An example with
+      none of the three is unlabelled.
+    - pair tasks: `text_pair` too
+    - regression: `target`
+    - entities: `spans`
+    - answer: `question`, and `spans` whose label is empty; no span: the text does not answer it
+    """
+
+    text: str
+    labels: tuple[str, ...] = ()
+    text_pair: str = ""
+    question: str = ""
+    target: float | None = None
+    spans: tuple[Span, ...] = ()
+    soft: Mapping[str, float] = field(default_factory=dict)
+    votes: tuple[tuple[str, str], ...] = ()
+    id: str = ""
+
+    @property
+    def input(self) -> Input:
+        return Input(self.text, self.text_pair, self.question)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,4 +1,4 @@
-"""One text of one request on its way through the engine, and what scores it."""
+"""One sequence of one request on its way through the engine, and what scores it."""
 
 from __future__ import annotations
 
@@ -8,41 +8,74 @@ from typing import Protocol
 
 import numpy as np
 
+from candelabra.engine.window import Window
 from candelabra.types import Slot
+
+Scores = np.ndarray | tuple[np.ndarray, ...]
+"""Of one row: floats [outputs], or for tokens one array [tokens, outputs] a window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a scorer sees of n rows; it reads the parts that it asked for and finds the others empty.
+
+    `features` is float32 [n, len(slots) * dimension], slots in the scorer's order; `states[row][window]` is float32
+    [tokens, len(layers), dimension]; `texts` are as the domain prepared them.
+    """
+
+    features: np.ndarray
+    states: Sequence[Sequence[np.ndarray]]
+    texts: Sequence[str]
 
 
 class Scorer(Protocol):
-    """A function from pooled features to scores: a head, as far as the engine knows."""
+    """A function from features to scores: a head, as far as the engine knows."""
 
     @property
-    def slots(self) -> tuple[Slot, ...]: ...
+    def slots(self) -> tuple[Slot, ...]:
+        """Pooled vectors that it reads."""
+        ...
 
-    def scores(self, features: np.ndarray) -> np.ndarray:
-        """float32 [n, len(slots) * dimension], slots in this scorer's order -> floats [n, labels]."""
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Layers whose token states it reads; empty for most."""
+        ...
+
+    def scores(self, inputs: Inputs) -> Sequence[Scores]:
+        """One entry a row. Rows do not touch each other."""
         ...
 
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """`windows` are token ids with special tokens, one array a window. The lane fills the two last fields.
+    """The windows of one sequence. The lane fills the last three fields.
 
-    The strong reference to each scorer is what pins a head version for the life of a request.
+    The strong reference to each scorer is what pins a head version for the life of a request. `slots` and `layers`
+    are features that the caller itself wants back: `features` [slots, dimension] and `states`, one array [tokens,
+    layers, dimension] a window.
     """
 
-    windows: tuple[np.ndarray, ...]
+    windows: tuple[Window, ...]
     scorers: tuple[Scorer, ...] = ()
     slots: tuple[Slot, ...] = ()
+    layers: tuple[int, ...] = ()
+    text: str = ""
     cache_key: bytes | None = None
-    scores: list[np.ndarray] = field(default_factory=list)
+    scores: list[Scores] = field(default_factory=list)
     features: np.ndarray | None = None
+    states: tuple[np.ndarray, ...] = ()
 
     @property
     def tokens(self) -> int:
         return sum(len(window) for window in self.windows)
 
     def needs(self) -> set[Slot]:
-        """Every slot that its answer is made of."""
+        """Every pooled vector that its answer is made of."""
         return set(self.slots).union(*(scorer.slots for scorer in self.scorers))
+
+    def reads(self) -> set[int]:
+        """Every layer whose token states its answer is made of. Such a row never comes whole from the cache."""
+        return set(self.layers).union(*(scorer.layers for scorer in self.scorers))
 
 
 @dataclass(frozen=True, slots=True)
