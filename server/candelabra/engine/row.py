@@ -20,12 +20,18 @@ class Inputs:
     """What a scorer sees of n rows; it reads the parts that it asked for and finds the others empty.
 
     `features` is float32 [n, len(slots) * dimension], slots in the scorer's order; `states[row][window]` is float32
-    [tokens, len(layers), dimension]; `texts` are as the domain prepared them.
+    [tokens, len(layers), dimension], and `windows` says where those tokens stand; `texts` are as the domain prepared
+    them (a pair: text, line break, second text).
     """
 
     features: np.ndarray
-    states: Sequence[Sequence[np.ndarray]]
-    texts: Sequence[str]
+    states: Sequence[Sequence[np.ndarray]] = ()
+    texts: Sequence[str] = ()
+    windows: Sequence[Sequence[Window]] = ()
+
+    @property
+    def rows(self) -> int:
+        return len(self.features)
 
 
 class Scorer(Protocol):

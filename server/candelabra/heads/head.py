@@ -1,35 +1,37 @@
-"""One head: an immutable small function from pooled features to calibrated probabilities, and its one file."""
+"""One head: an immutable trained body with labels, calibration and guards, and its one file."""
 
 from __future__ import annotations
 
 import json
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from candelabra.engine.row import Inputs, Scores
 from candelabra.errors import CorruptHead
-from candelabra.types import LongText, Method, Slot, TaskKind
+from candelabra.heads.bodies import kinds
+from candelabra.heads.body import Body
+from candelabra.heads.guards import Guards
+from candelabra.types import LongText, Method, Reading, Slot, TaskKind
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "candelabra"
 HEADER_LIMIT = 16 * 1024**2
-TINY = np.float32(1e-12)
-
-Array = np.ndarray[Any, np.dtype[np.float32]]
-Activation = Literal["none", "relu", "gelu"]
+BODY, GUARDS = "body.", "guards."
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How logits were made probabilities. A record: it is already folded into the head's last layer.
+    """How a body's outputs become what they mean.
 
-    Single-label heads divide by `temperature`; multi-label ones use `scale` and `bias` of each label.
+    Single-label heads divide by `temperature`, and so do the spans of entities and answers; multi-label heads use
+    `scale` and `bias` of each label. Regression bodies speak in the target's units already.
     """
 
     temperature: float = 1.0
@@ -39,15 +41,14 @@ class Calibration:
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """Weights plus all that is needed to use them. Safe to share between threads; never changed after it was made.
+    """All that is needed to use a body. Safe to share between threads; never changed after it was made.
 
-    `layers` are pairs (weight [inputs, outputs], bias [outputs]); one pair is a linear head. `normalize` scales
-    each slot's vector to length 1 first. `thresholds` has one number a label for multi-label heads. `positive`
-    is the label that wins as soon as its probability reaches `threshold` (recall first), or -1: the best label wins.
+    `labels` are classes, entity types, or one name for what a number or an answer is. `thresholds` has one number a
+    label for multi-label heads. `positive` is the label that wins as soon as its probability reaches `threshold`
+    (recall first), or -1: the best label wins.
     """
 
-    layers: tuple[tuple[Array, Array], ...]
-    slots: tuple[Slot, ...]
+    body: Body
     labels: tuple[str, ...]
     task_kind: TaskKind
     backbone: str
@@ -55,49 +56,52 @@ class Head:
     task: str
     method: Method
     long_text: LongText = LongText.TRUNCATE
-    activation: Activation = "none"
-    normalize: bool = True
+    reading: Reading = Reading.TEXT
     calibration: Calibration = Calibration()
     thresholds: tuple[float, ...] = ()
     positive: int = -1
     threshold: float = 0.5
+    guards: Guards | None = None
     lineage: Mapping[str, object] = field(default_factory=dict)
     report: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", tuple((_frozen(weight), _frozen(bias)) for weight, bias in self.layers))
         _check(self)
+        # A large body is not asked for its tensors each time: the shelf counts bytes often.
+        tensors = [*self.body.tensors().values(), *(self.guards.tensors().values() if self.guards else ())]
+        object.__setattr__(self, "_nbytes", sum(tensor.nbytes for tensor in tensors))
 
     @property
     def kind(self) -> str:
-        return "linear" if len(self.layers) == 1 else "mlp"
+        return self.body.kind
 
     @property
-    def dimension(self) -> int:
-        """Length of one slot's vector."""
-        return int(self.layers[0][0].shape[0]) // len(self.slots)
+    def slots(self) -> tuple[Slot, ...]:
+        return self.body.slots
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        return self.body.layers
 
     @property
     def nbytes(self) -> int:
-        return sum(weight.nbytes + bias.nbytes for weight, bias in self.layers)
+        return int(self._nbytes)  # type: ignore[attr-defined]
 
-    def logits(self, features: np.ndarray) -> Array:
-        """Calibrated logits of features [n, slots * dimension]."""
-        x = np.asarray(features, dtype=np.float32)
-        if self.normalize:
-            x = normalized(x, len(self.slots))
-        *hidden, (weight, bias) = self.layers
-        for inner, shift in hidden:
-            x = _activate(x @ inner + shift, self.activation)
-        z: Array = x @ weight + bias
-        return z
+    def scores(self, inputs: Inputs) -> Sequence[Scores]:
+        """Calibrated probabilities [n, labels] of labels, numbers [n, 1] of regression; emissions of tokens as they
+        are, for only their decoding makes probabilities of them. Rows do not touch each other."""
+        return self.calibrated(self.body.logits(inputs))
 
-    def scores(self, features: np.ndarray) -> Array:
-        """Calibrated probabilities [n, labels] of features [n, slots * dimension]. Rows do not touch each other."""
-        z = self.logits(features)
+    def calibrated(self, logits: Sequence[Scores]) -> Sequence[Scores]:
+        """What `scores` makes of the body's outputs."""
+        if self.task_kind is TaskKind.SINGLE_LABEL:
+            return softmax(np.asarray(logits) / np.float32(self.calibration.temperature))
         if self.task_kind is TaskKind.MULTI_LABEL:
+            z = np.asarray(logits)
+            if self.calibration.scale:
+                z = z * np.array(self.calibration.scale, z.dtype) + np.array(self.calibration.bias, z.dtype)
             return sigmoid(z)
-        return softmax(z)
+        return logits
 
     def decide(self, probabilities: np.ndarray) -> list[int]:
         """The labels, by index, that probabilities [labels] of one text decide on; the most probable first."""
@@ -110,10 +114,9 @@ class Head:
 
     def to_bytes(self) -> bytes:
         """One safetensors file; the same head always gives the same bytes."""
-        tensors = {}
-        for index, (weight, bias) in enumerate(self.layers):
-            tensors[f"layers.{index}.weight"] = weight
-            tensors[f"layers.{index}.bias"] = bias
+        tensors = {BODY + name: tensor for name, tensor in self.body.tensors().items()}
+        if self.guards:
+            tensors.update({GUARDS + name: tensor for name, tensor in self.guards.tensors().items()})
         return save(tensors, metadata={MANIFEST: _canonical(_manifest(self))})
 
     @classmethod
@@ -125,14 +128,6 @@ class Head:
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise CorruptHead("The head's file is not a complete safetensors file: fetch or train it again.") from error
         return _from_manifest(manifest, tensors)
-
-
-def normalized(features: np.ndarray, slots: int) -> np.ndarray:
-    """Each slot's vector scaled to length 1, in the features' own precision."""
-    x = features.reshape(len(features), slots, -1)
-    length = np.sqrt(np.einsum("nsd,nsd->ns", x, x))
-    scaled: np.ndarray = x / np.maximum(length, TINY)[:, :, None]
-    return scaled.reshape(features.shape)
 
 
 def softmax(z: np.ndarray) -> np.ndarray:
@@ -158,22 +153,6 @@ def decide_single(probabilities: np.ndarray, positive: int, threshold: float) ->
     return np.where(probabilities[:, positive] >= threshold, positive, others.argmax(axis=1))
 
 
-def _activate(x: np.ndarray, activation: str) -> np.ndarray:
-    if activation == "relu":
-        positive: np.ndarray = np.maximum(x, np.float32(0))
-        return positive
-    # The tanh form, because numpy has no erf; training uses the same one.
-    inner = np.float32(math.sqrt(2 / math.pi)) * (x + np.float32(0.044715) * x * x * x)
-    smooth: np.ndarray = np.float32(0.5) * x * (np.float32(1) + np.tanh(inner))
-    return smooth
-
-
-def _frozen(array: np.ndarray) -> Array:
-    copy = np.array(array, dtype=np.float32, order="C")
-    copy.flags.writeable = False
-    return copy
-
-
 def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -182,8 +161,8 @@ def _manifest(head: Head) -> dict[str, object]:
     return {
         "format": FORMAT,
         "kind": head.kind,
-        "layers": len(head.layers),
-        "slots": [[slot.layer, slot.pooling] for slot in head.slots],
+        "body": head.body.about(),
+        "guards": head.guards.about() if head.guards else None,
         "labels": list(head.labels),
         "task_kind": head.task_kind.value,
         "backbone": head.backbone,
@@ -191,8 +170,7 @@ def _manifest(head: Head) -> dict[str, object]:
         "task": head.task,
         "method": head.method.value,
         "long_text": head.long_text.value,
-        "activation": head.activation,
-        "normalize": head.normalize,
+        "reading": head.reading.value,
         "temperature": head.calibration.temperature,
         "scale": list(head.calibration.scale),
         "bias": list(head.calibration.bias),
@@ -220,23 +198,24 @@ def _read_manifest(data: bytes) -> dict[str, Any]:
         raise CorruptHead("The head's file has no readable manifest: it was not made by this server.") from error
     if not isinstance(manifest, dict):
         raise CorruptHead("The head's manifest is not a JSON object.")
-    if manifest.get("format") != FORMAT:
-        raise CorruptHead(f"The head's file has format {manifest.get('format')!r}; this server reads {FORMAT}.")
+    if manifest.get("format") not in (1, FORMAT):
+        raise CorruptHead(f"The head's file has format {manifest.get('format')!r}; this server reads 1 and {FORMAT}.")
     return manifest
 
 
 def _from_manifest(manifest: dict[str, Any], tensors: dict[str, np.ndarray]) -> Head:
     try:
-        count = manifest["layers"]
-        names = [f"layers.{index}.{part}" for index in range(count) for part in ("weight", "bias")]
-        if set(tensors) != set(names):
-            raise CorruptHead(f"The head's file holds the tensors {sorted(tensors)[:8]}, not {names[:8]}.")
-        wrong = [name for name in names if tensors[name].dtype != np.float32]
-        if wrong:
-            raise CorruptHead(f"The head's tensor {wrong[0]} is {tensors[wrong[0]].dtype}, not float32.")
-        head = Head(
-            layers=tuple((tensors[f"layers.{i}.weight"], tensors[f"layers.{i}.bias"]) for i in range(count)),
-            slots=tuple(Slot(layer, pooling) for layer, pooling in manifest["slots"]),
+        if manifest["format"] == 1:
+            manifest, tensors = _lifted(manifest, tensors)
+        strange = [name for name in tensors if not name.startswith((BODY, GUARDS))]
+        if strange:
+            raise CorruptHead(f"The head's file holds the tensor {strange[0]!r}, which belongs to no part of it.")
+        guards = _part(tensors, GUARDS)
+        if manifest["guards"] is None and guards:
+            raise CorruptHead("The head's file holds tensors of guards that its manifest does not know.")
+        return Head(
+            body=kinds.made(manifest["kind"], manifest["body"], _part(tensors, BODY)),
+            guards=None if manifest["guards"] is None else Guards.made(manifest["guards"], guards),
             labels=tuple(manifest["labels"]),
             task_kind=TaskKind(manifest["task_kind"]),
             backbone=manifest["backbone"],
@@ -244,8 +223,7 @@ def _from_manifest(manifest: dict[str, Any], tensors: dict[str, np.ndarray]) -> 
             task=manifest["task"],
             method=Method(manifest["method"]),
             long_text=LongText(manifest["long_text"]),
-            activation=manifest["activation"],
-            normalize=manifest["normalize"],
+            reading=Reading(manifest["reading"]),
             calibration=Calibration(
                 float(manifest["temperature"]),
                 tuple(float(value) for value in manifest["scale"]),
@@ -257,65 +235,63 @@ def _from_manifest(manifest: dict[str, Any], tensors: dict[str, np.ndarray]) -> 
             lineage=dict(manifest["lineage"]),
             report=dict(manifest["report"]),
         )
-        if head.kind != manifest["kind"]:
-            raise CorruptHead(f"The head's file has {count} layers and calls itself {manifest['kind']!r}.")
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise CorruptHead(f"The head's manifest is damaged ({type(error).__name__}): train it again.") from error
-    return head
+
+
+def _part(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _lifted(manifest: dict[str, Any], tensors: dict[str, np.ndarray]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A file of format 1, where every head was dense and its calibration folded into its last layer."""
+    if manifest["kind"] != ("linear" if manifest["layers"] == 1 else "mlp"):
+        raise CorruptHead(f"The head's file has {manifest['layers']} layers and calls itself {manifest['kind']!r}.")
+    body = {name: manifest[name] for name in ("layers", "slots", "activation", "normalize")}
+    lifted = {
+        **manifest,
+        "kind": "dense",
+        "body": body,
+        "guards": None,
+        "reading": Reading.TEXT.value,
+        "temperature": 1.0,
+        "scale": [],
+        "bias": [],
+    }
+    return lifted, {BODY + name: tensor for name, tensor in tensors.items()}
 
 
 def _check(head: Head) -> None:
     """Refuses what could not be served truthfully."""
     _check_words(head)
-    _check_shapes(head)
-    numbers = (
-        head.threshold,
-        head.calibration.temperature,
-        *head.thresholds,
-        *head.calibration.scale,
-        *head.calibration.bias,
-    )
-    if not all(math.isfinite(value) for value in numbers):
+    outputs = {
+        TaskKind.SINGLE_LABEL: len(head.labels),
+        TaskKind.MULTI_LABEL: len(head.labels),
+        TaskKind.REGRESSION: 1,
+        TaskKind.ENTITIES: 1 + 2 * len(head.labels),
+        TaskKind.ANSWER: 2,
+    }[head.task_kind]
+    if head.body.outputs != outputs:
+        raise CorruptHead(f"The head gives {head.body.outputs} scores for {len(head.labels)} labels.")
+    multi = head.task_kind is TaskKind.MULTI_LABEL
+    if len(head.thresholds) != (len(head.labels) if multi else 0):
+        raise CorruptHead(f"The head has {len(head.thresholds)} thresholds for {len(head.labels)} labels.")
+    calibration = head.calibration
+    if len(calibration.scale) != len(calibration.bias) or len(calibration.scale) not in (0, len(head.labels)):
+        raise CorruptHead("The head's calibration does not fit its labels.")
+    whole = isinstance(head.positive, int) and not isinstance(head.positive, bool)
+    if not whole or not -1 <= head.positive < len(head.labels):
+        raise CorruptHead(f"The head's positive label is number {head.positive} of {len(head.labels)}.")
+    numbers = (head.threshold, calibration.temperature, *head.thresholds, *calibration.scale, *calibration.bias)
+    if not all(math.isfinite(value) for value in numbers) or calibration.temperature <= 0:
         raise CorruptHead("The head has a threshold or calibration that is not a finite number.")
-    for index, (weight, bias) in enumerate(head.layers):
-        if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-            raise CorruptHead(f"Layer {index} of the head has a weight that is not a finite number.")
 
 
 def _check_words(head: Head) -> None:
     words = (head.backbone, head.domain, head.task, *head.labels)
     if not all(isinstance(word, str) and word and "\0" not in word for word in words):
         raise CorruptHead("The head must name its backbone, domain, task and labels, without NUL characters.")
-    if len(head.labels) < (1 if head.task_kind is TaskKind.MULTI_LABEL else 2):
+    if len(head.labels) < (2 if head.task_kind is TaskKind.SINGLE_LABEL else 1):
         raise CorruptHead("The head has too few labels.")
     if len(set(head.labels)) != len(head.labels):
         raise CorruptHead("The head names a label twice.")
-    if not isinstance(head.normalize, bool) or head.activation not in ("none", "relu", "gelu"):
-        raise CorruptHead("The head's normalization or activation is unknown to this server.")
-    for slot in head.slots:
-        whole = isinstance(slot.layer, int) and not isinstance(slot.layer, bool)
-        if not whole or slot.layer < 0 or slot.pooling not in ("mean", "cls"):
-            raise CorruptHead(f"The head wants the slot {slot}, which no backbone gives.")
-    if len(set(head.slots)) != len(head.slots) or not head.slots:
-        raise CorruptHead("The head must want at least one slot, and each only once.")
-
-
-def _check_shapes(head: Head) -> None:
-    if not head.layers or (head.activation == "none") != (len(head.layers) == 1):
-        raise CorruptHead("The head needs one linear layer, or several with an activation.")
-    width = None
-    for index, (weight, bias) in enumerate(head.layers):
-        if weight.ndim != 2 or bias.shape != weight.shape[1:] or (width is not None and weight.shape[0] != width):
-            raise CorruptHead(f"Layer {index} of the head has shapes {weight.shape} and {bias.shape} that do not fit.")
-        width = weight.shape[1]
-    inputs = head.layers[0][0].shape[0]
-    if inputs == 0 or inputs % len(head.slots):
-        raise CorruptHead(f"The head has {inputs} inputs, which do not divide among its {len(head.slots)} slots.")
-    if width != len(head.labels):
-        raise CorruptHead(f"The head gives {width} scores for {len(head.labels)} labels.")
-    multi = head.task_kind is TaskKind.MULTI_LABEL
-    if len(head.thresholds) != (len(head.labels) if multi else 0):
-        raise CorruptHead(f"The head has {len(head.thresholds)} thresholds for {len(head.labels)} labels.")
-    whole = isinstance(head.positive, int) and not isinstance(head.positive, bool)
-    if not whole or not -1 <= head.positive < len(head.labels):
-        raise CorruptHead(f"The head's positive label is number {head.positive} of {len(head.labels)}.")
