@@ -1,4 +1,4 @@
-"""Whether a candidate may be promoted: pure, from decisions of the same rows side by side.
+"""Whether a candidate may be promoted: pure, from comparisons on the same rows.
 
 "Measurably worse" means: the 95 % interval of the paired difference lies wholly below zero. Asking for more, that
 the interval's lower end stays above a small margin, would refuse equally good heads at random wherever there are
@@ -11,34 +11,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 from scipy.stats import binom
 
-from candelabra.adapt import scores
-from candelabra.adapt.scores import Interval
+from candelabra.adapt.comparison import (
+    CALIBRATION,
+    COVERAGE,
+    INCUMBENT,
+    RECALL,
+    RIVALS,
+    Check,
+    Comparison,
+    Coverage,
+    Recall,
+    Reliability,
+)
+from candelabra.plugin import GateRules
 
-MAJORITY, TFIDF, INCUMBENT, RECALL = "majority", "tfidf_logistic_regression", "incumbent", "recall"
 FEW_ROWS = 50
 FEW_LEVEL = 0.80
 """With fewer scored rows a 95 % interval would refuse nearly everything: 80 % (one chance in ten) is asked for."""
 CLASS_ROWS = 20
-ALPHA = 0.05
-
-
-@dataclass(frozen=True, eq=False)
-class Pair:
-    """The same rows decided by the candidate and by a rival, as 0/1 rows over `labels`."""
-
-    name: str
-    labels: tuple[str, ...]
-    truth: np.ndarray
-    ours: np.ndarray
-    theirs: np.ndarray
-    note: str = ""
+CALIBRATION_ROWS = 200
+COVERAGE_LEVEL = 1e-3
+"""The band is for heads whose rows are not alike: an honest head leaves it once in a thousand."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
+    """`baselines`, `checks` and `report` are as the proto's Report has them."""
+
     accepted: bool
     forced: bool
     reason: str
@@ -47,83 +48,116 @@ class Verdict:
 
     @property
     def report(self) -> dict[str, object]:
-        """As the Report's gate."""
         return {"accepted": self.accepted, "reason": self.reason, "checks": self.checks, "forced": self.forced}
 
 
-def judge(metric: str, pairs: Sequence[Pair], force: bool, seed: int) -> Verdict:
-    """Accepts only if every check passes. `force` changes nothing but the record that it was asked for."""
-    checks: list[dict[str, object]] = []
-    baselines: list[dict[str, object]] = []
-    for pair in pairs:
-        found = _metric_of(metric, pair.labels)
-        if len(pair.truth) == 0:
-            checks.append(_check(pair.name, True, pair.note or "No row could be compared."))
-            continue
-        few = pair.name == MAJORITY and len(pair.truth) < FEW_ROWS
-        level = FEW_LEVEL if few else scores.LEVEL
-        gap = scores.difference(found, pair.truth, pair.ours, pair.theirs, pair.labels, seed, level)
-        theirs = scores.score(found, pair.truth, pair.theirs, pair.labels, seed)
-        baselines.append({"name": pair.name, "score": theirs.as_score(found), "difference": gap.as_score(found)})
-        passed = gap.low > 0 if pair.name == MAJORITY else gap.high >= 0
-        checks.append(_check(pair.name, passed, _words(pair, found, theirs, gap, passed, level)))
-        if pair.name == INCUMBENT:
-            checks.append(_recalls(pair))
-    failed = [check for check in checks if not check["passed"]]
-    accepted = not failed
+def judge(
+    rules: GateRules,
+    comparisons: Sequence[Comparison],
+    *,
+    reliability: Reliability | None = None,
+    coverage: Coverage | None = None,
+    checks: Sequence[Check] = (),
+    force: bool = False,
+) -> Verdict:
+    """Accepts only if every check passes. `force` changes nothing but the record that it was asked for.
+
+    `checks` are those that a task adds of its own; they come first in the report.
+    """
+    made = list(checks)
+    for one in comparisons:
+        made.append(_rival(one, rules))
+        if one.recalls or (one.name == INCUMBENT and one.rows):
+            made.append(_recalls(one.recalls, rules))
+    if reliability is not None:
+        made.append(_calibration(reliability, rules))
+    if coverage is not None and rules.coverage > 0:
+        made.append(_coverage(coverage))
+    accepted = all(check.passed for check in made)
+    reason = " ".join(check.detail for check in made if not check.passed)
     if accepted:
         reason = "Measurably better than the majority answer and not measurably worse than any rival."
-    else:
-        reason = " ".join(str(check["detail"]) for check in failed)
-    return Verdict(accepted, force and not accepted, reason, checks, baselines)
+    return Verdict(
+        accepted,
+        force and not accepted,
+        reason,
+        [check.as_report() for check in made],
+        [
+            {"name": one.name, "score": one.theirs.as_score(one.metric), "difference": one.gap.as_score(one.metric)}
+            for one in comparisons
+            if one.rows
+        ],
+    )
 
 
-def _metric_of(metric: str, labels: tuple[str, ...]) -> str:
-    """The task's metric, or accuracy where the label it names is not among those compared."""
-    about = scores.metric_label(metric)
-    return metric if about is None or about in labels else "accuracy"
-
-
-def _words(pair: Pair, metric: str, theirs: Interval, gap: Interval, passed: bool, level: float) -> str:
+def _rival(one: Comparison, rules: GateRules) -> Check:
+    if one.rows == 0:
+        return Check(one.name, True, one.note or "No row could be compared.")
+    passed = one.gap.low > 0 if one.must_win else one.gap.high >= -rules.margin
     verdict = {
         (True, True): "measurably better than",
         (True, False): "not measurably better than",
         (False, True): "not measurably worse than",
         (False, False): "measurably worse than",
-    }[(pair.name == MAJORITY, passed)]
-    rival = {
-        MAJORITY: "always giving the most frequent answer",
-        TFIDF: "TF-IDF with logistic regression",
-        INCUMBENT: "the version it would replace",
-    }[pair.name]
-    return (
-        f"{metric} {theirs.value + gap.value:.3f} is {verdict} {rival} ({theirs.value:.3f}): difference "
-        f"{gap.value:+.3f}, {level:.0%} interval {gap.low:+.3f} to {gap.high:+.3f} on {len(pair.truth)} rows"
-        f"{'; ' + pair.note if pair.note else ''}."
+    }[(one.must_win, passed)]
+    return Check(
+        one.name,
+        passed,
+        f"{one.metric} {one.ours:.3f} is {verdict} {RIVALS.get(one.name, one.name)} ({one.theirs.value:.3f}): "
+        f"difference {one.gap.value:+.3f}, {one.level:.0%} interval {one.gap.low:+.3f} to {one.gap.high:+.3f} on "
+        f"{one.rows} rows{'; ' + one.note if one.note else ''}.",
     )
 
 
-def _recalls(pair: Pair) -> dict[str, object]:
-    """No label's recall may fall: exact McNemar test a label, one-sided, corrected after Holm."""
-    tested: list[tuple[float, str, int, int]] = []
-    for at, label in enumerate(pair.labels):
-        mine = pair.truth[:, at].astype(bool)
-        if mine.sum() < CLASS_ROWS:
-            continue
-        lost = int((pair.theirs[mine, at] > pair.ours[mine, at]).sum())
-        won = int((pair.theirs[mine, at] < pair.ours[mine, at]).sum())
-        tested.append((float(binom.sf(lost - 1, lost + won, 0.5)) if lost + won else 1.0, label, lost, won))
-    for rank, (chance, label, lost, won) in enumerate(sorted(tested)):
-        if chance > ALPHA / (len(tested) - rank):
-            break
-        if rank == 0:
-            detail = (
-                f"The recall of {label!r} falls: {lost} of its rows are lost and {won} won against the version "
-                f"it would replace (p = {chance:.2g}, Holm over {len(tested)} labels)."
+def _recalls(recalls: Sequence[Recall], rules: GateRules) -> Check:
+    """No label's recall may fall: exact McNemar test a label, one-sided, corrected after Holm.
+
+    Holm stops at the first test that does not reject, so the smallest chance alone decides whether any does.
+    """
+    tested = [(fall_chance(one), one) for one in recalls]
+    if tested:
+        chance, worst = min(tested, key=lambda pair: pair[0])
+        if chance <= rules.recall_level / len(tested):
+            return Check(
+                RECALL,
+                False,
+                f"The recall of {worst.label!r} falls: {worst.lost} of its rows are lost and {worst.won} won against "
+                f"the version it would replace (p = {chance:.2g}, Holm over {len(tested)} labels).",
             )
-            return _check(RECALL, False, detail)
-    return _check(RECALL, True, f"No recall of {len(tested)} labels with {CLASS_ROWS} or more rows falls measurably.")
+    return Check(RECALL, True, f"No recall of {len(tested)} labels with {CLASS_ROWS} or more rows falls measurably.")
 
 
-def _check(name: str, passed: bool, detail: str) -> dict[str, object]:
-    return {"name": name, "passed": bool(passed), "detail": detail}
+def fall_chance(one: Recall) -> float:
+    """The one-sided p of the exact McNemar test that a label's recall fell."""
+    changed = one.lost + one.won
+    return float(binom.sf(one.lost - 1, changed, 0.5)) if changed else 1.0
+
+
+def _calibration(one: Reliability, rules: GateRules) -> Check:
+    """Only what rows enough show, beyond what a perfect head would show by chance, is held against a head."""
+    limit = rules.max_calibration_error
+    words = f"Calibration error {one.error:.3f} on {one.rows} rows"
+    if one.incumbent is not None:
+        words += f" (the version it would replace: {one.incumbent:.3f})"
+    if limit <= 0 or one.rows < CALIBRATION_ROWS:
+        return Check(CALIBRATION, True, f"{words}; {'nothing is asked' if limit <= 0 else 'too few rows to judge it'}.")
+    excess = one.error - one.noise
+    no_worse = one.incumbent is not None and one.incumbent >= one.error - one.noise
+    if excess <= limit or no_worse:
+        return Check(CALIBRATION, True, f"{words} is within {limit:.3f} or no worse than before.")
+    return Check(CALIBRATION, False, f"{words} is above {limit:.3f} by more than chance ({one.noise:.3f}).")
+
+
+def _coverage(one: Coverage) -> Check:
+    """The two-sided binomial band around the asked share; too wide sets are as untrue as too narrow ones."""
+    if one.rows == 0:
+        return Check(COVERAGE, True, "No row could be scored for the coverage of prediction sets.")
+    low, high = binom.interval(1 - COVERAGE_LEVEL, one.rows, one.asked)
+    passed = bool(low <= one.covered)
+    share = one.covered / one.rows
+    return Check(
+        COVERAGE,
+        passed,
+        f"Prediction sets asked to cover {one.asked:.0%} cover {share:.1%} of {one.rows} rows, "
+        f"{'within' if passed else 'below'} the band {low / one.rows:.1%} to {high / one.rows:.1%}.",
+    )
