@@ -1,4 +1,5 @@
 from candelabra.v1 import common_pb2 as _common_pb2
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -13,6 +14,14 @@ class Method(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     METHOD_UNSPECIFIED: _ClassVar[Method]
     CLOSED_FORM: _ClassVar[Method]
     DENSE: _ClassVar[Method]
+    AUTO: _ClassVar[Method]
+    PROTOTYPE: _ClassVar[Method]
+    LOGREG: _ClassVar[Method]
+    HYBRID: _ClassVar[Method]
+    LAYER_MIX: _ClassVar[Method]
+    TOP_K: _ClassVar[Method]
+    SEQ_CRF: _ClassVar[Method]
+    SPAN: _ClassVar[Method]
 
 class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -26,6 +35,14 @@ class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 METHOD_UNSPECIFIED: Method
 CLOSED_FORM: Method
 DENSE: Method
+AUTO: Method
+PROTOTYPE: Method
+LOGREG: Method
+HYBRID: Method
+LAYER_MIX: Method
+TOP_K: Method
+SEQ_CRF: Method
+SPAN: Method
 JOB_STATE_UNSPECIFIED: JobState
 QUEUED: JobState
 RUNNING: JobState
@@ -35,7 +52,14 @@ FAILED: JobState
 CANCELLED: JobState
 
 class AdaptRequest(_message.Message):
-    __slots__ = ("head", "domain", "task", "examples", "dataset", "validation", "method", "closed_form", "dense", "request_id", "wait", "alias", "no_promote", "force", "seed")
+    __slots__ = ("head", "domain", "task", "examples", "dataset", "validation", "method", "closed_form", "dense", "request_id", "wait", "alias", "no_promote", "force", "seed", "parameters", "gate", "strict", "label_descriptions", "budget_seconds", "self_training")
+    class LabelDescriptionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     HEAD_FIELD_NUMBER: _ClassVar[int]
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
@@ -51,6 +75,12 @@ class AdaptRequest(_message.Message):
     NO_PROMOTE_FIELD_NUMBER: _ClassVar[int]
     FORCE_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    GATE_FIELD_NUMBER: _ClassVar[int]
+    STRICT_FIELD_NUMBER: _ClassVar[int]
+    LABEL_DESCRIPTIONS_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    SELF_TRAINING_FIELD_NUMBER: _ClassVar[int]
     head: str
     domain: str
     task: str
@@ -66,17 +96,25 @@ class AdaptRequest(_message.Message):
     no_promote: bool
     force: bool
     seed: int
-    def __init__(self, head: _Optional[str] = ..., domain: _Optional[str] = ..., task: _Optional[str] = ..., examples: _Optional[_Union[_common_pb2.Examples, _Mapping]] = ..., dataset: _Optional[str] = ..., validation: _Optional[_Union[_common_pb2.Examples, _Mapping]] = ..., method: _Optional[_Union[Method, str]] = ..., closed_form: _Optional[_Union[ClosedFormOptions, _Mapping]] = ..., dense: _Optional[_Union[DenseOptions, _Mapping]] = ..., request_id: _Optional[str] = ..., wait: bool = ..., alias: _Optional[str] = ..., no_promote: bool = ..., force: bool = ..., seed: _Optional[int] = ...) -> None: ...
+    parameters: _struct_pb2.Struct
+    gate: _common_pb2.GateRules
+    strict: bool
+    label_descriptions: _containers.ScalarMap[str, str]
+    budget_seconds: float
+    self_training: int
+    def __init__(self, head: _Optional[str] = ..., domain: _Optional[str] = ..., task: _Optional[str] = ..., examples: _Optional[_Union[_common_pb2.Examples, _Mapping]] = ..., dataset: _Optional[str] = ..., validation: _Optional[_Union[_common_pb2.Examples, _Mapping]] = ..., method: _Optional[_Union[Method, str]] = ..., closed_form: _Optional[_Union[ClosedFormOptions, _Mapping]] = ..., dense: _Optional[_Union[DenseOptions, _Mapping]] = ..., request_id: _Optional[str] = ..., wait: bool = ..., alias: _Optional[str] = ..., no_promote: bool = ..., force: bool = ..., seed: _Optional[int] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., gate: _Optional[_Union[_common_pb2.GateRules, _Mapping]] = ..., strict: bool = ..., label_descriptions: _Optional[_Mapping[str, str]] = ..., budget_seconds: _Optional[float] = ..., self_training: _Optional[int] = ...) -> None: ...
 
 class ClosedFormOptions(_message.Message):
-    __slots__ = ("solver", "layers", "ridge")
+    __slots__ = ("solver", "layers", "ridge", "wide")
     SOLVER_FIELD_NUMBER: _ClassVar[int]
     LAYERS_FIELD_NUMBER: _ClassVar[int]
     RIDGE_FIELD_NUMBER: _ClassVar[int]
+    WIDE_FIELD_NUMBER: _ClassVar[int]
     solver: str
     layers: _containers.RepeatedScalarFieldContainer[int]
     ridge: float
-    def __init__(self, solver: _Optional[str] = ..., layers: _Optional[_Iterable[int]] = ..., ridge: _Optional[float] = ...) -> None: ...
+    wide: bool
+    def __init__(self, solver: _Optional[str] = ..., layers: _Optional[_Iterable[int]] = ..., ridge: _Optional[float] = ..., wide: bool = ...) -> None: ...
 
 class DenseOptions(_message.Message):
     __slots__ = ("hidden", "learning_rate", "max_epochs", "patience", "layers")
@@ -231,3 +269,53 @@ class CancelJobRequest(_message.Message):
     NAME_FIELD_NUMBER: _ClassVar[int]
     name: str
     def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class AdviseRequest(_message.Message):
+    __slots__ = ("examples", "dataset", "domain", "task", "backbones", "max_examples")
+    EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    DOMAIN_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    BACKBONES_FIELD_NUMBER: _ClassVar[int]
+    MAX_EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    examples: _common_pb2.Examples
+    dataset: str
+    domain: str
+    task: str
+    backbones: _containers.RepeatedScalarFieldContainer[str]
+    max_examples: int
+    def __init__(self, examples: _Optional[_Union[_common_pb2.Examples, _Mapping]] = ..., dataset: _Optional[str] = ..., domain: _Optional[str] = ..., task: _Optional[str] = ..., backbones: _Optional[_Iterable[str]] = ..., max_examples: _Optional[int] = ...) -> None: ...
+
+class AdviseResponse(_message.Message):
+    __slots__ = ("progress", "advice")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    ADVICE_FIELD_NUMBER: _ClassVar[int]
+    progress: Progress
+    advice: Advice
+    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., advice: _Optional[_Union[Advice, _Mapping]] = ...) -> None: ...
+
+class Advice(_message.Message):
+    __slots__ = ("backbones", "recommendation")
+    BACKBONES_FIELD_NUMBER: _ClassVar[int]
+    RECOMMENDATION_FIELD_NUMBER: _ClassVar[int]
+    backbones: _containers.RepeatedCompositeFieldContainer[BackboneScore]
+    recommendation: str
+    def __init__(self, backbones: _Optional[_Iterable[_Union[BackboneScore, _Mapping]]] = ..., recommendation: _Optional[str] = ...) -> None: ...
+
+class BackboneScore(_message.Message):
+    __slots__ = ("name", "fingerprint", "score", "log_me", "h_score", "seconds_per_1k", "regret")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    LOG_ME_FIELD_NUMBER: _ClassVar[int]
+    H_SCORE_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_PER_1K_FIELD_NUMBER: _ClassVar[int]
+    REGRET_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    fingerprint: str
+    score: _common_pb2.Score
+    log_me: float
+    h_score: float
+    seconds_per_1k: float
+    regret: _common_pb2.Score
+    def __init__(self, name: _Optional[str] = ..., fingerprint: _Optional[str] = ..., score: _Optional[_Union[_common_pb2.Score, _Mapping]] = ..., log_me: _Optional[float] = ..., h_score: _Optional[float] = ..., seconds_per_1k: _Optional[float] = ..., regret: _Optional[_Union[_common_pb2.Score, _Mapping]] = ...) -> None: ...

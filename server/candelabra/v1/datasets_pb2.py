@@ -26,7 +26,7 @@ from candelabra.v1 import common_pb2 as candelabra_dot_v1_dot_common__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63\x61ndelabra/v1/datasets.proto\x12\rcandelabra.v1\x1a\x1a\x63\x61ndelabra/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfa\x01\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12=\n\x0clabel_counts\x18\x03 \x03(\x0b\x32\'.candelabra.v1.Dataset.LabelCountsEntry\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x32\n\x10LabelCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"f\n\x15\x41ppendExamplesRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12(\n\x08\x65xamples\x18\x03 \x03(\x0b\x32\x16.candelabra.v1.Example\"S\n\x16\x41ppendExamplesResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.candelabra.v1.Dataset\x12\x10\n\x08\x61ppended\x18\x02 \x01(\x03\"L\n\x13ListDatasetsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"Y\n\x14ListDatasetsResponse\x12(\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x16.candelabra.v1.Dataset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x11GetDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"$\n\x14\x44\x65leteDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x17\n\x15\x44\x65leteDatasetResponse2\xe8\x02\n\x08\x44\x61tasets\x12_\n\x0e\x41ppendExamples\x12$.candelabra.v1.AppendExamplesRequest\x1a%.candelabra.v1.AppendExamplesResponse(\x01\x12W\n\x0cListDatasets\x12\".candelabra.v1.ListDatasetsRequest\x1a#.candelabra.v1.ListDatasetsResponse\x12\x46\n\nGetDataset\x12 .candelabra.v1.GetDatasetRequest\x1a\x16.candelabra.v1.Dataset\x12Z\n\rDeleteDataset\x12#.candelabra.v1.DeleteDatasetRequest\x1a$.candelabra.v1.DeleteDatasetResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63\x61ndelabra/v1/datasets.proto\x12\rcandelabra.v1\x1a\x1a\x63\x61ndelabra/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfa\x01\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12=\n\x0clabel_counts\x18\x03 \x03(\x0b\x32\'.candelabra.v1.Dataset.LabelCountsEntry\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x32\n\x10LabelCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"f\n\x15\x41ppendExamplesRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12(\n\x08\x65xamples\x18\x03 \x03(\x0b\x32\x16.candelabra.v1.Example\"S\n\x16\x41ppendExamplesResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.candelabra.v1.Dataset\x12\x10\n\x08\x61ppended\x18\x02 \x01(\x03\"L\n\x13ListDatasetsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"Y\n\x14ListDatasetsResponse\x12(\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x16.candelabra.v1.Dataset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x11GetDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"d\n\rForgetRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x0b\n\x03ids\x18\x02 \x03(\t\x12\r\n\x05texts\x18\x03 \x03(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x12\n\neverywhere\x18\x05 \x01(\x08\"\x8b\x01\n\x0e\x46orgetResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.candelabra.v1.Dataset\x12\x11\n\tforgotten\x18\x02 \x01(\x03\x12\x0c\n\x04jobs\x18\x03 \x03(\t\x12/\n\x0b\x63\x65rtificate\x18\x04 \x01(\x0b\x32\x1a.candelabra.v1.Certificate\"\x95\x02\n\x0b\x43\x65rtificate\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\x12\x13\n\x0brows_before\x18\x03 \x01(\x03\x12\x12\n\nrows_after\x18\x04 \x01(\x03\x12\x15\n\rdigest_before\x18\x05 \x01(\t\x12\x14\n\x0c\x64igest_after\x18\x06 \x01(\t\x12\x10\n\x08residual\x18\x07 \x01(\x01\x12\x19\n\x11\x61\x66\x66\x65\x63ted_versions\x18\x08 \x03(\t\x12\x1a\n\x12retrained_versions\x18\t \x03(\t\x12\x12\n\nrecomputed\x18\n \x03(\t\x12\x18\n\x10\x66\x65\x61tures_dropped\x18\x0b \x01(\x03\"L\n\x0c\x41uditRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\x05\"\x88\x01\n\rAuditResponse\x12(\n\x08suspects\x18\x01 \x03(\x0b\x32\x16.candelabra.v1.Suspect\x12,\n\nduplicates\x18\x02 \x03(\x0b\x32\x18.candelabra.v1.Duplicate\x12\r\n\x05noise\x18\x03 \x01(\x01\x12\x10\n\x08\x65xamined\x18\x04 \x01(\x03\"X\n\x07Suspect\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\n\n\x02id\x18\x02 \x01(\t\x12\r\n\x05given\x18\x03 \x01(\t\x12\x11\n\tsuggested\x18\x04 \x01(\t\x12\r\n\x05score\x18\x05 \x01(\x01\"v\n\tDuplicate\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\n\n\x02id\x18\x02 \x01(\t\x12\x13\n\x0bof_position\x18\x03 \x01(\x03\x12\r\n\x05of_id\x18\x04 \x01(\t\x12\x12\n\nsimilarity\x18\x05 \x01(\x01\x12\x13\n\x0b\x63onflicting\x18\x06 \x01(\x08\"$\n\x14\x44\x65leteDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x17\n\x15\x44\x65leteDatasetResponse2\xf3\x03\n\x08\x44\x61tasets\x12_\n\x0e\x41ppendExamples\x12$.candelabra.v1.AppendExamplesRequest\x1a%.candelabra.v1.AppendExamplesResponse(\x01\x12W\n\x0cListDatasets\x12\".candelabra.v1.ListDatasetsRequest\x1a#.candelabra.v1.ListDatasetsResponse\x12\x46\n\nGetDataset\x12 .candelabra.v1.GetDatasetRequest\x1a\x16.candelabra.v1.Dataset\x12Z\n\rDeleteDataset\x12#.candelabra.v1.DeleteDatasetRequest\x1a$.candelabra.v1.DeleteDatasetResponse\x12\x45\n\x06\x46orget\x12\x1c.candelabra.v1.ForgetRequest\x1a\x1d.candelabra.v1.ForgetResponse\x12\x42\n\x05\x41udit\x12\x1b.candelabra.v1.AuditRequest\x1a\x1c.candelabra.v1.AuditResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,10 +49,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTDATASETSRESPONSE']._serialized_end=717
   _globals['_GETDATASETREQUEST']._serialized_start=719
   _globals['_GETDATASETREQUEST']._serialized_end=752
-  _globals['_DELETEDATASETREQUEST']._serialized_start=754
-  _globals['_DELETEDATASETREQUEST']._serialized_end=790
-  _globals['_DELETEDATASETRESPONSE']._serialized_start=792
-  _globals['_DELETEDATASETRESPONSE']._serialized_end=815
-  _globals['_DATASETS']._serialized_start=818
-  _globals['_DATASETS']._serialized_end=1178
+  _globals['_FORGETREQUEST']._serialized_start=754
+  _globals['_FORGETREQUEST']._serialized_end=854
+  _globals['_FORGETRESPONSE']._serialized_start=857
+  _globals['_FORGETRESPONSE']._serialized_end=996
+  _globals['_CERTIFICATE']._serialized_start=999
+  _globals['_CERTIFICATE']._serialized_end=1276
+  _globals['_AUDITREQUEST']._serialized_start=1278
+  _globals['_AUDITREQUEST']._serialized_end=1354
+  _globals['_AUDITRESPONSE']._serialized_start=1357
+  _globals['_AUDITRESPONSE']._serialized_end=1493
+  _globals['_SUSPECT']._serialized_start=1495
+  _globals['_SUSPECT']._serialized_end=1583
+  _globals['_DUPLICATE']._serialized_start=1585
+  _globals['_DUPLICATE']._serialized_end=1703
+  _globals['_DELETEDATASETREQUEST']._serialized_start=1705
+  _globals['_DELETEDATASETREQUEST']._serialized_end=1741
+  _globals['_DELETEDATASETRESPONSE']._serialized_start=1743
+  _globals['_DELETEDATASETRESPONSE']._serialized_end=1766
+  _globals['_DATASETS']._serialized_start=1769
+  _globals['_DATASETS']._serialized_end=2268
 # @@protoc_insertion_point(module_scope)

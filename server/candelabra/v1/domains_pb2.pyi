@@ -21,20 +21,30 @@ class Domain(_message.Message):
     def __init__(self, name: _Optional[str] = ..., distribution: _Optional[str] = ..., version: _Optional[str] = ..., description: _Optional[str] = ..., tasks: _Optional[_Iterable[_Union[DomainTask, _Mapping]]] = ...) -> None: ...
 
 class DomainTask(_message.Message):
-    __slots__ = ("name", "kind", "labels", "metric", "long_text", "description")
+    __slots__ = ("name", "kind", "labels", "metric", "long_text", "description", "pair", "ordered", "gate", "abstain_below", "abstain_outside")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     METRIC_FIELD_NUMBER: _ClassVar[int]
     LONG_TEXT_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    PAIR_FIELD_NUMBER: _ClassVar[int]
+    ORDERED_FIELD_NUMBER: _ClassVar[int]
+    GATE_FIELD_NUMBER: _ClassVar[int]
+    ABSTAIN_BELOW_FIELD_NUMBER: _ClassVar[int]
+    ABSTAIN_OUTSIDE_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: _common_pb2.TaskKind
     labels: _containers.RepeatedScalarFieldContainer[str]
     metric: str
     long_text: _common_pb2.LongText
     description: str
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[_common_pb2.TaskKind, str]] = ..., labels: _Optional[_Iterable[str]] = ..., metric: _Optional[str] = ..., long_text: _Optional[_Union[_common_pb2.LongText, str]] = ..., description: _Optional[str] = ...) -> None: ...
+    pair: bool
+    ordered: bool
+    gate: _common_pb2.GateRules
+    abstain_below: float
+    abstain_outside: bool
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[_common_pb2.TaskKind, str]] = ..., labels: _Optional[_Iterable[str]] = ..., metric: _Optional[str] = ..., long_text: _Optional[_Union[_common_pb2.LongText, str]] = ..., description: _Optional[str] = ..., pair: bool = ..., ordered: bool = ..., gate: _Optional[_Union[_common_pb2.GateRules, _Mapping]] = ..., abstain_below: _Optional[float] = ..., abstain_outside: bool = ...) -> None: ...
 
 class ListDomainsRequest(_message.Message):
     __slots__ = ()

@@ -26,7 +26,7 @@ from candelabra.v1 import common_pb2 as candelabra_dot_v1_dot_common__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63\x61ndelabra/v1/heads.proto\x12\rcandelabra.v1\x1a\x1a\x63\x61ndelabra/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x01\n\x04Head\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\x31\n\x07\x61liases\x18\x04 \x03(\x0b\x32 .candelabra.v1.Head.AliasesEntry\x12\x16\n\x0elatest_version\x18\x05 \x01(\x03\x12\x15\n\rversion_count\x18\x06 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a.\n\x0c\x41liasesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xb5\x02\n\x0bHeadVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x10\n\x08\x62\x61\x63kbone\x18\x04 \x01(\t\x12\x0e\n\x06\x64omain\x18\x05 \x01(\t\x12\x0c\n\x04task\x18\x06 \x01(\t\x12%\n\x04kind\x18\x07 \x01(\x0e\x32\x17.candelabra.v1.TaskKind\x12\x0e\n\x06method\x18\x08 \x01(\t\x12\x0e\n\x06labels\x18\t \x03(\t\x12\r\n\x05\x62ytes\x18\n \x01(\x03\x12\x0f\n\x07\x61liases\x18\x0b \x03(\t\x12\'\n\x07lineage\x18\x0c \x01(\x0b\x32\x16.candelabra.v1.Lineage\x12%\n\x06report\x18\r \x01(\x0b\x32\x15.candelabra.v1.Report\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x0e \x01(\x08\"I\n\x10ListHeadsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"P\n\x11ListHeadsResponse\x12\"\n\x05heads\x18\x01 \x03(\x0b\x32\x13.candelabra.v1.Head\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1e\n\x0eGetHeadRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"J\n\x13ListVersionsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x14ListVersionsResponse\x12,\n\x08versions\x18\x01 \x03(\x0b\x32\x1a.candelabra.v1.HeadVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x11GetVersionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"b\n\x0fSetAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x1d\n\x10\x65xpected_version\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x13\n\x11_expected_version\".\n\x0fRollBackRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\"1\n\x12\x44\x65leteAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\"!\n\x11\x44\x65leteHeadRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"%\n\x12\x44\x65leteHeadResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x03(\t\"!\n\x11\x45xportHeadRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"#\n\x12\x45xportHeadResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"?\n\x11ImportHeadRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\r\n\x05\x63hunk\x18\x03 \x01(\x0c\x32\xfa\x05\n\x05Heads\x12N\n\tListHeads\x12\x1f.candelabra.v1.ListHeadsRequest\x1a .candelabra.v1.ListHeadsResponse\x12=\n\x07GetHead\x12\x1d.candelabra.v1.GetHeadRequest\x1a\x13.candelabra.v1.Head\x12W\n\x0cListVersions\x12\".candelabra.v1.ListVersionsRequest\x1a#.candelabra.v1.ListVersionsResponse\x12J\n\nGetVersion\x12 .candelabra.v1.GetVersionRequest\x1a\x1a.candelabra.v1.HeadVersion\x12?\n\x08SetAlias\x12\x1e.candelabra.v1.SetAliasRequest\x1a\x13.candelabra.v1.Head\x12?\n\x08RollBack\x12\x1e.candelabra.v1.RollBackRequest\x1a\x13.candelabra.v1.Head\x12\x45\n\x0b\x44\x65leteAlias\x12!.candelabra.v1.DeleteAliasRequest\x1a\x13.candelabra.v1.Head\x12Q\n\nDeleteHead\x12 .candelabra.v1.DeleteHeadRequest\x1a!.candelabra.v1.DeleteHeadResponse\x12S\n\nExportHead\x12 .candelabra.v1.ExportHeadRequest\x1a!.candelabra.v1.ExportHeadResponse0\x01\x12L\n\nImportHead\x12 .candelabra.v1.ImportHeadRequest\x1a\x1a.candelabra.v1.HeadVersion(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63\x61ndelabra/v1/heads.proto\x12\rcandelabra.v1\x1a\x1a\x63\x61ndelabra/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x01\n\x04Head\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\x31\n\x07\x61liases\x18\x04 \x03(\x0b\x32 .candelabra.v1.Head.AliasesEntry\x12\x16\n\x0elatest_version\x18\x05 \x01(\x03\x12\x15\n\rversion_count\x18\x06 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a.\n\x0c\x41liasesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xc6\x02\n\x0bHeadVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x10\n\x08\x62\x61\x63kbone\x18\x04 \x01(\t\x12\x0e\n\x06\x64omain\x18\x05 \x01(\t\x12\x0c\n\x04task\x18\x06 \x01(\t\x12%\n\x04kind\x18\x07 \x01(\x0e\x32\x17.candelabra.v1.TaskKind\x12\x0e\n\x06method\x18\x08 \x01(\t\x12\x0e\n\x06labels\x18\t \x03(\t\x12\r\n\x05\x62ytes\x18\n \x01(\x03\x12\x0f\n\x07\x61liases\x18\x0b \x03(\t\x12\'\n\x07lineage\x18\x0c \x01(\x0b\x32\x16.candelabra.v1.Lineage\x12%\n\x06report\x18\r \x01(\x0b\x32\x15.candelabra.v1.Report\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x0e \x01(\x08\x12\x0f\n\x07retired\x18\x0f \x01(\t\"\x1f\n\x0fGetDriftRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"m\n\x05\x44rift\x12\x0c\n\x04head\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\x11\n\tstatistic\x18\x03 \x01(\x01\x12\x0f\n\x07p_value\x18\x04 \x01(\x01\x12\x13\n\x0blabel_shift\x18\x05 \x01(\x01\x12\x0f\n\x07\x64rifted\x18\x06 \x01(\x08\"I\n\x10ListHeadsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"P\n\x11ListHeadsResponse\x12\"\n\x05heads\x18\x01 \x03(\x0b\x32\x13.candelabra.v1.Head\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1e\n\x0eGetHeadRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"J\n\x13ListVersionsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x14ListVersionsResponse\x12,\n\x08versions\x18\x01 \x03(\x0b\x32\x1a.candelabra.v1.HeadVersion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x11GetVersionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"b\n\x0fSetAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x1d\n\x10\x65xpected_version\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x13\n\x11_expected_version\".\n\x0fRollBackRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\"1\n\x12\x44\x65leteAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\"!\n\x11\x44\x65leteHeadRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"%\n\x12\x44\x65leteHeadResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x03(\t\"!\n\x11\x45xportHeadRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"#\n\x12\x45xportHeadResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"?\n\x11ImportHeadRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\r\n\x05\x63hunk\x18\x03 \x01(\x0c\x32\xbc\x06\n\x05Heads\x12N\n\tListHeads\x12\x1f.candelabra.v1.ListHeadsRequest\x1a .candelabra.v1.ListHeadsResponse\x12=\n\x07GetHead\x12\x1d.candelabra.v1.GetHeadRequest\x1a\x13.candelabra.v1.Head\x12W\n\x0cListVersions\x12\".candelabra.v1.ListVersionsRequest\x1a#.candelabra.v1.ListVersionsResponse\x12J\n\nGetVersion\x12 .candelabra.v1.GetVersionRequest\x1a\x1a.candelabra.v1.HeadVersion\x12?\n\x08SetAlias\x12\x1e.candelabra.v1.SetAliasRequest\x1a\x13.candelabra.v1.Head\x12?\n\x08RollBack\x12\x1e.candelabra.v1.RollBackRequest\x1a\x13.candelabra.v1.Head\x12\x45\n\x0b\x44\x65leteAlias\x12!.candelabra.v1.DeleteAliasRequest\x1a\x13.candelabra.v1.Head\x12Q\n\nDeleteHead\x12 .candelabra.v1.DeleteHeadRequest\x1a!.candelabra.v1.DeleteHeadResponse\x12@\n\x08GetDrift\x12\x1e.candelabra.v1.GetDriftRequest\x1a\x14.candelabra.v1.Drift\x12S\n\nExportHead\x12 .candelabra.v1.ExportHeadRequest\x1a!.candelabra.v1.ExportHeadResponse0\x01\x12L\n\nImportHead\x12 .candelabra.v1.ImportHeadRequest\x1a\x1a.candelabra.v1.HeadVersion(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,35 +40,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HEAD_ALIASESENTRY']._serialized_start=305
   _globals['_HEAD_ALIASESENTRY']._serialized_end=351
   _globals['_HEADVERSION']._serialized_start=354
-  _globals['_HEADVERSION']._serialized_end=663
-  _globals['_LISTHEADSREQUEST']._serialized_start=665
-  _globals['_LISTHEADSREQUEST']._serialized_end=738
-  _globals['_LISTHEADSRESPONSE']._serialized_start=740
-  _globals['_LISTHEADSRESPONSE']._serialized_end=820
-  _globals['_GETHEADREQUEST']._serialized_start=822
-  _globals['_GETHEADREQUEST']._serialized_end=852
-  _globals['_LISTVERSIONSREQUEST']._serialized_start=854
-  _globals['_LISTVERSIONSREQUEST']._serialized_end=928
-  _globals['_LISTVERSIONSRESPONSE']._serialized_start=930
-  _globals['_LISTVERSIONSRESPONSE']._serialized_end=1023
-  _globals['_GETVERSIONREQUEST']._serialized_start=1025
-  _globals['_GETVERSIONREQUEST']._serialized_end=1058
-  _globals['_SETALIASREQUEST']._serialized_start=1060
-  _globals['_SETALIASREQUEST']._serialized_end=1158
-  _globals['_ROLLBACKREQUEST']._serialized_start=1160
-  _globals['_ROLLBACKREQUEST']._serialized_end=1206
-  _globals['_DELETEALIASREQUEST']._serialized_start=1208
-  _globals['_DELETEALIASREQUEST']._serialized_end=1257
-  _globals['_DELETEHEADREQUEST']._serialized_start=1259
-  _globals['_DELETEHEADREQUEST']._serialized_end=1292
-  _globals['_DELETEHEADRESPONSE']._serialized_start=1294
-  _globals['_DELETEHEADRESPONSE']._serialized_end=1331
-  _globals['_EXPORTHEADREQUEST']._serialized_start=1333
-  _globals['_EXPORTHEADREQUEST']._serialized_end=1366
-  _globals['_EXPORTHEADRESPONSE']._serialized_start=1368
-  _globals['_EXPORTHEADRESPONSE']._serialized_end=1403
-  _globals['_IMPORTHEADREQUEST']._serialized_start=1405
-  _globals['_IMPORTHEADREQUEST']._serialized_end=1468
-  _globals['_HEADS']._serialized_start=1471
-  _globals['_HEADS']._serialized_end=2233
+  _globals['_HEADVERSION']._serialized_end=680
+  _globals['_GETDRIFTREQUEST']._serialized_start=682
+  _globals['_GETDRIFTREQUEST']._serialized_end=713
+  _globals['_DRIFT']._serialized_start=715
+  _globals['_DRIFT']._serialized_end=824
+  _globals['_LISTHEADSREQUEST']._serialized_start=826
+  _globals['_LISTHEADSREQUEST']._serialized_end=899
+  _globals['_LISTHEADSRESPONSE']._serialized_start=901
+  _globals['_LISTHEADSRESPONSE']._serialized_end=981
+  _globals['_GETHEADREQUEST']._serialized_start=983
+  _globals['_GETHEADREQUEST']._serialized_end=1013
+  _globals['_LISTVERSIONSREQUEST']._serialized_start=1015
+  _globals['_LISTVERSIONSREQUEST']._serialized_end=1089
+  _globals['_LISTVERSIONSRESPONSE']._serialized_start=1091
+  _globals['_LISTVERSIONSRESPONSE']._serialized_end=1184
+  _globals['_GETVERSIONREQUEST']._serialized_start=1186
+  _globals['_GETVERSIONREQUEST']._serialized_end=1219
+  _globals['_SETALIASREQUEST']._serialized_start=1221
+  _globals['_SETALIASREQUEST']._serialized_end=1319
+  _globals['_ROLLBACKREQUEST']._serialized_start=1321
+  _globals['_ROLLBACKREQUEST']._serialized_end=1367
+  _globals['_DELETEALIASREQUEST']._serialized_start=1369
+  _globals['_DELETEALIASREQUEST']._serialized_end=1418
+  _globals['_DELETEHEADREQUEST']._serialized_start=1420
+  _globals['_DELETEHEADREQUEST']._serialized_end=1453
+  _globals['_DELETEHEADRESPONSE']._serialized_start=1455
+  _globals['_DELETEHEADRESPONSE']._serialized_end=1492
+  _globals['_EXPORTHEADREQUEST']._serialized_start=1494
+  _globals['_EXPORTHEADREQUEST']._serialized_end=1527
+  _globals['_EXPORTHEADRESPONSE']._serialized_start=1529
+  _globals['_EXPORTHEADRESPONSE']._serialized_end=1564
+  _globals['_IMPORTHEADREQUEST']._serialized_start=1566
+  _globals['_IMPORTHEADREQUEST']._serialized_end=1629
+  _globals['_HEADS']._serialized_start=1632
+  _globals['_HEADS']._serialized_end=2460
 # @@protoc_insertion_point(module_scope)

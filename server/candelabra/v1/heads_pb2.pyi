@@ -33,7 +33,7 @@ class Head(_message.Message):
     def __init__(self, name: _Optional[str] = ..., domain: _Optional[str] = ..., task: _Optional[str] = ..., aliases: _Optional[_Mapping[str, int]] = ..., latest_version: _Optional[int] = ..., version_count: _Optional[int] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class HeadVersion(_message.Message):
-    __slots__ = ("name", "version", "digest", "backbone", "domain", "task", "kind", "method", "labels", "bytes", "aliases", "lineage", "report", "accepted")
+    __slots__ = ("name", "version", "digest", "backbone", "domain", "task", "kind", "method", "labels", "bytes", "aliases", "lineage", "report", "accepted", "retired")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -48,6 +48,7 @@ class HeadVersion(_message.Message):
     LINEAGE_FIELD_NUMBER: _ClassVar[int]
     REPORT_FIELD_NUMBER: _ClassVar[int]
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    RETIRED_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: int
     digest: str
@@ -62,7 +63,30 @@ class HeadVersion(_message.Message):
     lineage: _common_pb2.Lineage
     report: _common_pb2.Report
     accepted: bool
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., backbone: _Optional[str] = ..., domain: _Optional[str] = ..., task: _Optional[str] = ..., kind: _Optional[_Union[_common_pb2.TaskKind, str]] = ..., method: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., bytes: _Optional[int] = ..., aliases: _Optional[_Iterable[str]] = ..., lineage: _Optional[_Union[_common_pb2.Lineage, _Mapping]] = ..., report: _Optional[_Union[_common_pb2.Report, _Mapping]] = ..., accepted: bool = ...) -> None: ...
+    retired: str
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., backbone: _Optional[str] = ..., domain: _Optional[str] = ..., task: _Optional[str] = ..., kind: _Optional[_Union[_common_pb2.TaskKind, str]] = ..., method: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., bytes: _Optional[int] = ..., aliases: _Optional[_Iterable[str]] = ..., lineage: _Optional[_Union[_common_pb2.Lineage, _Mapping]] = ..., report: _Optional[_Union[_common_pb2.Report, _Mapping]] = ..., accepted: bool = ..., retired: _Optional[str] = ...) -> None: ...
+
+class GetDriftRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class Drift(_message.Message):
+    __slots__ = ("head", "rows", "statistic", "p_value", "label_shift", "drifted")
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    STATISTIC_FIELD_NUMBER: _ClassVar[int]
+    P_VALUE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_SHIFT_FIELD_NUMBER: _ClassVar[int]
+    DRIFTED_FIELD_NUMBER: _ClassVar[int]
+    head: str
+    rows: int
+    statistic: float
+    p_value: float
+    label_shift: float
+    drifted: bool
+    def __init__(self, head: _Optional[str] = ..., rows: _Optional[int] = ..., statistic: _Optional[float] = ..., p_value: _Optional[float] = ..., label_shift: _Optional[float] = ..., drifted: bool = ...) -> None: ...
 
 class ListHeadsRequest(_message.Message):
     __slots__ = ("tenant", "page_size", "page_token")

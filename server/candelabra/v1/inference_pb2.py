@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from candelabra.v1 import common_pb2 as candelabra_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x61ndelabra/v1/inference.proto\x12\rcandelabra.v1\x1a\x1a\x63\x61ndelabra/v1/common.proto\"\x15\n\x05Input\x12\x0c\n\x04text\x18\x01 \x01(\t\"`\n\x0ePredictRequest\x12$\n\x06inputs\x18\x01 \x03(\x0b\x32\x14.candelabra.v1.Input\x12\r\n\x05heads\x18\x02 \x03(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\r\n\x05top_k\x18\x04 \x01(\x05\"\xda\x01\n\x0fPredictResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12(\n\x05heads\x18\x02 \x03(\x0b\x32\x19.candelabra.v1.ServedHead\x12+\n\x07results\x18\x03 \x03(\x0b\x32\x1a.candelabra.v1.InputResult\x12\x10\n\x08\x62\x61\x63kbone\x18\x04 \x01(\t\x12\'\n\x07timings\x18\x05 \x01(\x0b\x32\x16.candelabra.v1.Timings\x12)\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x1a.candelabra.v1.StreamError\"H\n\nServedHead\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x0c\n\x04task\x18\x04 \x01(\t\"=\n\x0bInputResult\x12.\n\x0bpredictions\x18\x01 \x03(\x0b\x32\x19.candelabra.v1.Prediction\"\x8a\x02\n\nPrediction\x12\x0c\n\x04head\x18\x01 \x01(\t\x12)\n\x06labels\x18\x02 \x03(\x0b\x32\x19.candelabra.v1.LabelScore\x12)\n\x06scores\x18\x03 \x03(\x0b\x32\x19.candelabra.v1.LabelScore\x12\x35\n\x06values\x18\x04 \x03(\x0b\x32%.candelabra.v1.Prediction.ValuesEntry\x12\x11\n\ttruncated\x18\x05 \x01(\x08\x12\x0f\n\x07windows\x18\x06 \x01(\x05\x12\x0e\n\x06tokens\x18\x07 \x01(\x05\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"W\n\x07Timings\x12\x10\n\x08tokenize\x18\x01 \x01(\x01\x12\r\n\x05queue\x18\x02 \x01(\x01\x12\x0e\n\x06\x65ncode\x18\x03 \x01(\x01\x12\x0c\n\x04head\x18\x04 \x01(\x01\x12\r\n\x05total\x18\x05 \x01(\x01\"\xa9\x01\n\x0bStreamError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12:\n\x08metadata\x18\x04 \x03(\x0b\x32(.candelabra.v1.StreamError.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xb2\x01\n\x0c\x45mbedRequest\x12$\n\x06inputs\x18\x01 \x03(\x0b\x32\x14.candelabra.v1.Input\x12\x0f\n\x07pooling\x18\x02 \x01(\t\x12\x12\n\x05layer\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x11\n\tnormalize\x18\x04 \x01(\x08\x12*\n\tlong_text\x18\x05 \x01(\x0e\x32\x17.candelabra.v1.LongText\x12\x0e\n\x06tenant\x18\x06 \x01(\tB\x08\n\x06_layer\"x\n\rEmbedResponse\x12,\n\nembeddings\x18\x01 \x03(\x0b\x32\x18.candelabra.v1.Embedding\x12\x10\n\x08\x62\x61\x63kbone\x18\x02 \x01(\t\x12\'\n\x07timings\x18\x03 \x01(\x0b\x32\x16.candelabra.v1.Timings\"O\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x11\n\ttruncated\x18\x02 \x01(\x08\x12\x0f\n\x07windows\x18\x03 \x01(\x05\x12\x0e\n\x06tokens\x18\x04 \x01(\x05\"\x14\n\x12GetBackboneRequest\"\x93\x01\n\x08\x42\x61\x63kbone\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x0e\n\x06layers\x18\x03 \x01(\x05\x12\x11\n\tdimension\x18\x04 \x01(\x05\x12\x0e\n\x06window\x18\x05 \x01(\x05\x12\x0e\n\x06\x64\x65vice\x18\x06 \x01(\t\x12\x11\n\tprecision\x18\x07 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x08 \x01(\t2\xb8\x02\n\tInference\x12H\n\x07Predict\x12\x1d.candelabra.v1.PredictRequest\x1a\x1e.candelabra.v1.PredictResponse\x12R\n\rPredictStream\x12\x1d.candelabra.v1.PredictRequest\x1a\x1e.candelabra.v1.PredictResponse(\x01\x30\x01\x12\x42\n\x05\x45mbed\x12\x1b.candelabra.v1.EmbedRequest\x1a\x1c.candelabra.v1.EmbedResponse\x12I\n\x0bGetBackbone\x12!.candelabra.v1.GetBackboneRequest\x1a\x17.candelabra.v1.Backboneb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x61ndelabra/v1/inference.proto\x12\rcandelabra.v1\x1a\x1a\x63\x61ndelabra/v1/common.proto\":\n\x05Input\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x11\n\ttext_pair\x18\x02 \x01(\t\x12\x10\n\x08question\x18\x03 \x01(\t\"\x89\x01\n\x0ePredictRequest\x12$\n\x06inputs\x18\x01 \x03(\x0b\x32\x14.candelabra.v1.Input\x12\r\n\x05heads\x18\x02 \x03(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\r\n\x05top_k\x18\x04 \x01(\x05\x12\'\n\x07\x64\x65tails\x18\x05 \x01(\x0b\x32\x16.candelabra.v1.Details\",\n\x07\x44\x65tails\x12\x10\n\x08\x63overage\x18\x01 \x01(\x01\x12\x0f\n\x07outside\x18\x02 \x01(\x08\"\xda\x01\n\x0fPredictResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12(\n\x05heads\x18\x02 \x03(\x0b\x32\x19.candelabra.v1.ServedHead\x12+\n\x07results\x18\x03 \x03(\x0b\x32\x1a.candelabra.v1.InputResult\x12\x10\n\x08\x62\x61\x63kbone\x18\x04 \x01(\t\x12\'\n\x07timings\x18\x05 \x01(\x0b\x32\x16.candelabra.v1.Timings\x12)\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x1a.candelabra.v1.StreamError\"H\n\nServedHead\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x0c\n\x04task\x18\x04 \x01(\t\"=\n\x0bInputResult\x12.\n\x0bpredictions\x18\x01 \x03(\x0b\x32\x19.candelabra.v1.Prediction\"\xc1\x04\n\nPrediction\x12\x0c\n\x04head\x18\x01 \x01(\t\x12)\n\x06labels\x18\x02 \x03(\x0b\x32\x19.candelabra.v1.LabelScore\x12)\n\x06scores\x18\x03 \x03(\x0b\x32\x19.candelabra.v1.LabelScore\x12\x35\n\x06values\x18\x04 \x03(\x0b\x32%.candelabra.v1.Prediction.ValuesEntry\x12\x11\n\ttruncated\x18\x05 \x01(\x08\x12\x0f\n\x07windows\x18\x06 \x01(\x05\x12\x0e\n\x06tokens\x18\x07 \x01(\x05\x12(\n\x05spans\x18\x08 \x03(\x0b\x32\x19.candelabra.v1.ScoredSpan\x12*\n\x07\x61nswers\x18\t \x03(\x0b\x32\x19.candelabra.v1.ScoredSpan\x12\x16\n\tno_answer\x18\n \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05value\x18\x0b \x01(\x01H\x01\x88\x01\x01\x12)\n\x08interval\x18\x0c \x01(\x0b\x32\x17.candelabra.v1.Interval\x12\x34\n\x0eprediction_set\x18\r \x01(\x0b\x32\x1c.candelabra.v1.PredictionSet\x12\'\n\x07outside\x18\x0e \x01(\x0b\x32\x16.candelabra.v1.Outside\x12\x11\n\tabstained\x18\x0f \x01(\t\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x0c\n\n_no_answerB\x08\n\x06_value\"Z\n\nScoredSpan\x12\r\n\x05start\x18\x01 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x05\x12\r\n\x05label\x18\x03 \x01(\t\x12\x13\n\x0bprobability\x18\x04 \x01(\x01\x12\x0c\n\x04text\x18\x05 \x01(\t\"7\n\x08Interval\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x0c\n\x04high\x18\x02 \x01(\x01\x12\x10\n\x08\x63overage\x18\x03 \x01(\x01\"1\n\rPredictionSet\x12\x0e\n\x06labels\x18\x01 \x03(\t\x12\x10\n\x08\x63overage\x18\x02 \x01(\x01\"&\n\x07Outside\x12\r\n\x05score\x18\x01 \x01(\x01\x12\x0c\n\x04\x66lag\x18\x02 \x01(\x08\"W\n\x07Timings\x12\x10\n\x08tokenize\x18\x01 \x01(\x01\x12\r\n\x05queue\x18\x02 \x01(\x01\x12\x0e\n\x06\x65ncode\x18\x03 \x01(\x01\x12\x0c\n\x04head\x18\x04 \x01(\x01\x12\r\n\x05total\x18\x05 \x01(\x01\"\xa9\x01\n\x0bStreamError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12:\n\x08metadata\x18\x04 \x03(\x0b\x32(.candelabra.v1.StreamError.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xb2\x01\n\x0c\x45mbedRequest\x12$\n\x06inputs\x18\x01 \x03(\x0b\x32\x14.candelabra.v1.Input\x12\x0f\n\x07pooling\x18\x02 \x01(\t\x12\x12\n\x05layer\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x11\n\tnormalize\x18\x04 \x01(\x08\x12*\n\tlong_text\x18\x05 \x01(\x0e\x32\x17.candelabra.v1.LongText\x12\x0e\n\x06tenant\x18\x06 \x01(\tB\x08\n\x06_layer\"x\n\rEmbedResponse\x12,\n\nembeddings\x18\x01 \x03(\x0b\x32\x18.candelabra.v1.Embedding\x12\x10\n\x08\x62\x61\x63kbone\x18\x02 \x01(\t\x12\'\n\x07timings\x18\x03 \x01(\x0b\x32\x16.candelabra.v1.Timings\"O\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x11\n\ttruncated\x18\x02 \x01(\x08\x12\x0f\n\x07windows\x18\x03 \x01(\x05\x12\x0e\n\x06tokens\x18\x04 \x01(\x05\"\x14\n\x12GetBackboneRequest\"\x93\x01\n\x08\x42\x61\x63kbone\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x0e\n\x06layers\x18\x03 \x01(\x05\x12\x11\n\tdimension\x18\x04 \x01(\x05\x12\x0e\n\x06window\x18\x05 \x01(\x05\x12\x0e\n\x06\x64\x65vice\x18\x06 \x01(\t\x12\x11\n\tprecision\x18\x07 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x08 \x01(\t2\xb8\x02\n\tInference\x12H\n\x07Predict\x12\x1d.candelabra.v1.PredictRequest\x1a\x1e.candelabra.v1.PredictResponse\x12R\n\rPredictStream\x12\x1d.candelabra.v1.PredictRequest\x1a\x1e.candelabra.v1.PredictResponse(\x01\x30\x01\x12\x42\n\x05\x45mbed\x12\x1b.candelabra.v1.EmbedRequest\x1a\x1c.candelabra.v1.EmbedResponse\x12I\n\x0bGetBackbone\x12!.candelabra.v1.GetBackboneRequest\x1a\x17.candelabra.v1.Backboneb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,35 +37,45 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STREAMERROR_METADATAENTRY']._loaded_options = None
   _globals['_STREAMERROR_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_INPUT']._serialized_start=76
-  _globals['_INPUT']._serialized_end=97
-  _globals['_PREDICTREQUEST']._serialized_start=99
-  _globals['_PREDICTREQUEST']._serialized_end=195
-  _globals['_PREDICTRESPONSE']._serialized_start=198
-  _globals['_PREDICTRESPONSE']._serialized_end=416
-  _globals['_SERVEDHEAD']._serialized_start=418
-  _globals['_SERVEDHEAD']._serialized_end=490
-  _globals['_INPUTRESULT']._serialized_start=492
-  _globals['_INPUTRESULT']._serialized_end=553
-  _globals['_PREDICTION']._serialized_start=556
-  _globals['_PREDICTION']._serialized_end=822
-  _globals['_PREDICTION_VALUESENTRY']._serialized_start=777
-  _globals['_PREDICTION_VALUESENTRY']._serialized_end=822
-  _globals['_TIMINGS']._serialized_start=824
-  _globals['_TIMINGS']._serialized_end=911
-  _globals['_STREAMERROR']._serialized_start=914
-  _globals['_STREAMERROR']._serialized_end=1083
-  _globals['_STREAMERROR_METADATAENTRY']._serialized_start=1036
-  _globals['_STREAMERROR_METADATAENTRY']._serialized_end=1083
-  _globals['_EMBEDREQUEST']._serialized_start=1086
-  _globals['_EMBEDREQUEST']._serialized_end=1264
-  _globals['_EMBEDRESPONSE']._serialized_start=1266
-  _globals['_EMBEDRESPONSE']._serialized_end=1386
-  _globals['_EMBEDDING']._serialized_start=1388
-  _globals['_EMBEDDING']._serialized_end=1467
-  _globals['_GETBACKBONEREQUEST']._serialized_start=1469
-  _globals['_GETBACKBONEREQUEST']._serialized_end=1489
-  _globals['_BACKBONE']._serialized_start=1492
-  _globals['_BACKBONE']._serialized_end=1639
-  _globals['_INFERENCE']._serialized_start=1642
-  _globals['_INFERENCE']._serialized_end=1954
+  _globals['_INPUT']._serialized_end=134
+  _globals['_PREDICTREQUEST']._serialized_start=137
+  _globals['_PREDICTREQUEST']._serialized_end=274
+  _globals['_DETAILS']._serialized_start=276
+  _globals['_DETAILS']._serialized_end=320
+  _globals['_PREDICTRESPONSE']._serialized_start=323
+  _globals['_PREDICTRESPONSE']._serialized_end=541
+  _globals['_SERVEDHEAD']._serialized_start=543
+  _globals['_SERVEDHEAD']._serialized_end=615
+  _globals['_INPUTRESULT']._serialized_start=617
+  _globals['_INPUTRESULT']._serialized_end=678
+  _globals['_PREDICTION']._serialized_start=681
+  _globals['_PREDICTION']._serialized_end=1258
+  _globals['_PREDICTION_VALUESENTRY']._serialized_start=1189
+  _globals['_PREDICTION_VALUESENTRY']._serialized_end=1234
+  _globals['_SCOREDSPAN']._serialized_start=1260
+  _globals['_SCOREDSPAN']._serialized_end=1350
+  _globals['_INTERVAL']._serialized_start=1352
+  _globals['_INTERVAL']._serialized_end=1407
+  _globals['_PREDICTIONSET']._serialized_start=1409
+  _globals['_PREDICTIONSET']._serialized_end=1458
+  _globals['_OUTSIDE']._serialized_start=1460
+  _globals['_OUTSIDE']._serialized_end=1498
+  _globals['_TIMINGS']._serialized_start=1500
+  _globals['_TIMINGS']._serialized_end=1587
+  _globals['_STREAMERROR']._serialized_start=1590
+  _globals['_STREAMERROR']._serialized_end=1759
+  _globals['_STREAMERROR_METADATAENTRY']._serialized_start=1712
+  _globals['_STREAMERROR_METADATAENTRY']._serialized_end=1759
+  _globals['_EMBEDREQUEST']._serialized_start=1762
+  _globals['_EMBEDREQUEST']._serialized_end=1940
+  _globals['_EMBEDRESPONSE']._serialized_start=1942
+  _globals['_EMBEDRESPONSE']._serialized_end=2062
+  _globals['_EMBEDDING']._serialized_start=2064
+  _globals['_EMBEDDING']._serialized_end=2143
+  _globals['_GETBACKBONEREQUEST']._serialized_start=2145
+  _globals['_GETBACKBONEREQUEST']._serialized_end=2165
+  _globals['_BACKBONE']._serialized_start=2168
+  _globals['_BACKBONE']._serialized_end=2315
+  _globals['_INFERENCE']._serialized_start=2318
+  _globals['_INFERENCE']._serialized_end=2630
 # @@protoc_insertion_point(module_scope)

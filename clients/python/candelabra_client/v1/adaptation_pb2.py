@@ -23,52 +23,65 @@ _sym_db = _symbol_database.Default()
 
 
 from candelabra_client.v1 import common_pb2 as candelabra_dot_v1_dot_common__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63\x61ndelabra/v1/adaptation.proto\x12\rcandelabra.v1\x1a\x1a\x63\x61ndelabra/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xac\x03\n\x0c\x41\x64\x61ptRequest\x12\x0c\n\x04head\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0c\n\x04task\x18\x03 \x01(\t\x12+\n\x08\x65xamples\x18\x04 \x01(\x0b\x32\x17.candelabra.v1.ExamplesH\x00\x12\x11\n\x07\x64\x61taset\x18\x05 \x01(\tH\x00\x12+\n\nvalidation\x18\x06 \x01(\x0b\x32\x17.candelabra.v1.Examples\x12%\n\x06method\x18\x07 \x01(\x0e\x32\x15.candelabra.v1.Method\x12\x37\n\x0b\x63losed_form\x18\x08 \x01(\x0b\x32 .candelabra.v1.ClosedFormOptionsH\x01\x12,\n\x05\x64\x65nse\x18\t \x01(\x0b\x32\x1b.candelabra.v1.DenseOptionsH\x01\x12\x12\n\nrequest_id\x18\n \x01(\t\x12\x0c\n\x04wait\x18\x0b \x01(\x08\x12\r\n\x05\x61lias\x18\x0c \x01(\t\x12\x12\n\nno_promote\x18\r \x01(\x08\x12\r\n\x05\x66orce\x18\x0e \x01(\x08\x12\x0c\n\x04seed\x18\x0f \x01(\x04\x42\x08\n\x06sourceB\t\n\x07options\"Q\n\x11\x43losedFormOptions\x12\x0e\n\x06solver\x18\x01 \x01(\t\x12\x0e\n\x06layers\x18\x02 \x03(\x05\x12\x12\n\x05ridge\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_ridge\"\xb8\x01\n\x0c\x44\x65nseOptions\x12\x13\n\x06hidden\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x1a\n\rlearning_rate\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x17\n\nmax_epochs\x18\x03 \x01(\x05H\x02\x88\x01\x01\x12\x15\n\x08patience\x18\x04 \x01(\x05H\x03\x88\x01\x01\x12\x0e\n\x06layers\x18\x05 \x03(\x05\x42\t\n\x07_hiddenB\x10\n\x0e_learning_rateB\r\n\x0b_max_epochsB\x0b\n\t_patience\"\xad\x04\n\x08\x41\x64\x61ptJob\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04head\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x0c\n\x04task\x18\x04 \x01(\t\x12%\n\x06method\x18\x05 \x01(\x0e\x32\x15.candelabra.v1.Method\x12\x0f\n\x07\x64\x61taset\x18\x06 \x01(\t\x12\x14\n\x0c\x64\x61taset_rows\x18\x07 \x01(\x03\x12&\n\x05state\x18\x08 \x01(\x0e\x32\x17.candelabra.v1.JobState\x12)\n\x08progress\x18\t \x01(\x0b\x32\x17.candelabra.v1.Progress\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0chead_version\x18\r \x01(\t\x12\x13\n\x0bhead_digest\x18\x0e \x01(\t\x12%\n\x06report\x18\x0f \x01(\x0b\x32\x15.candelabra.v1.Report\x12&\n\x05\x65rror\x18\x10 \x01(\x0b\x32\x17.candelabra.v1.JobError\x12\x12\n\nrequest_id\x18\x11 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x12 \x01(\x05\x12\x18\n\x10\x63\x61ncel_requested\x18\x13 \x01(\x08\"\x95\x01\n\x08JobError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x37\n\x08metadata\x18\x03 \x03(\x0b\x32%.candelabra.v1.JobError.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe5\x01\n\x08Progress\x12\r\n\x05phase\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x03\x12\r\n\x05total\x18\x03 \x01(\x03\x12\x11\n\x04loss\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x35\n\x07metrics\x18\x05 \x03(\x0b\x32$.candelabra.v1.Progress.MetricsEntry\x12\x19\n\x0cseconds_left\x18\x06 \x01(\x01H\x01\x88\x01\x01\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x07\n\x05_lossB\x0f\n\r_seconds_left\"\xd0\x01\n\x08JobEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.candelabra.v1.JobState\x12)\n\x08progress\x18\x04 \x01(\x0b\x32\x17.candelabra.v1.Progress\x12\x0f\n\x07message\x18\x05 \x01(\t\x12$\n\x03job\x18\x06 \x01(\x0b\x32\x17.candelabra.v1.AdaptJob\"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x7f\n\x0fListJobsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04head\x18\x02 \x01(\t\x12\'\n\x06states\x18\x03 \x03(\x0e\x32\x17.candelabra.v1.JobState\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"R\n\x10ListJobsResponse\x12%\n\x04jobs\x18\x01 \x03(\x0b\x32\x17.candelabra.v1.AdaptJob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x03\" \n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t*<\n\x06Method\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x43LOSED_FORM\x10\x01\x12\t\n\x05\x44\x45NSE\x10\x02*v\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\n\n\x06QUEUED\x10\x01\x12\x0b\n\x07RUNNING\x10\x02\x12\r\n\tSUCCEEDED\x10\x03\x12\x0c\n\x08REJECTED\x10\x04\x12\n\n\x06\x46\x41ILED\x10\x05\x12\r\n\tCANCELLED\x10\x06\x32\xe7\x02\n\nAdaptation\x12=\n\x05\x41\x64\x61pt\x12\x1b.candelabra.v1.AdaptRequest\x1a\x17.candelabra.v1.AdaptJob\x12?\n\x06GetJob\x12\x1c.candelabra.v1.GetJobRequest\x1a\x17.candelabra.v1.AdaptJob\x12K\n\x08ListJobs\x12\x1e.candelabra.v1.ListJobsRequest\x1a\x1f.candelabra.v1.ListJobsResponse\x12\x45\n\x08WatchJob\x12\x1e.candelabra.v1.WatchJobRequest\x1a\x17.candelabra.v1.JobEvent0\x01\x12\x45\n\tCancelJob\x12\x1f.candelabra.v1.CancelJobRequest\x1a\x17.candelabra.v1.AdaptJobb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63\x61ndelabra/v1/adaptation.proto\x12\rcandelabra.v1\x1a\x1a\x63\x61ndelabra/v1/common.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x05\n\x0c\x41\x64\x61ptRequest\x12\x0c\n\x04head\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0c\n\x04task\x18\x03 \x01(\t\x12+\n\x08\x65xamples\x18\x04 \x01(\x0b\x32\x17.candelabra.v1.ExamplesH\x00\x12\x11\n\x07\x64\x61taset\x18\x05 \x01(\tH\x00\x12+\n\nvalidation\x18\x06 \x01(\x0b\x32\x17.candelabra.v1.Examples\x12%\n\x06method\x18\x07 \x01(\x0e\x32\x15.candelabra.v1.Method\x12\x37\n\x0b\x63losed_form\x18\x08 \x01(\x0b\x32 .candelabra.v1.ClosedFormOptionsH\x01\x12,\n\x05\x64\x65nse\x18\t \x01(\x0b\x32\x1b.candelabra.v1.DenseOptionsH\x01\x12\x12\n\nrequest_id\x18\n \x01(\t\x12\x0c\n\x04wait\x18\x0b \x01(\x08\x12\r\n\x05\x61lias\x18\x0c \x01(\t\x12\x12\n\nno_promote\x18\r \x01(\x08\x12\r\n\x05\x66orce\x18\x0e \x01(\x08\x12\x0c\n\x04seed\x18\x0f \x01(\x04\x12+\n\nparameters\x18\x10 \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x04gate\x18\x11 \x01(\x0b\x32\x18.candelabra.v1.GateRules\x12\x0e\n\x06strict\x18\x12 \x01(\x08\x12N\n\x12label_descriptions\x18\x13 \x03(\x0b\x32\x32.candelabra.v1.AdaptRequest.LabelDescriptionsEntry\x12\x16\n\x0e\x62udget_seconds\x18\x14 \x01(\x01\x12\x15\n\rself_training\x18\x15 \x01(\x05\x1a\x38\n\x16LabelDescriptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06sourceB\t\n\x07options\"m\n\x11\x43losedFormOptions\x12\x0e\n\x06solver\x18\x01 \x01(\t\x12\x0e\n\x06layers\x18\x02 \x03(\x05\x12\x12\n\x05ridge\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04wide\x18\x04 \x01(\x08H\x01\x88\x01\x01\x42\x08\n\x06_ridgeB\x07\n\x05_wide\"\xb8\x01\n\x0c\x44\x65nseOptions\x12\x13\n\x06hidden\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x1a\n\rlearning_rate\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x17\n\nmax_epochs\x18\x03 \x01(\x05H\x02\x88\x01\x01\x12\x15\n\x08patience\x18\x04 \x01(\x05H\x03\x88\x01\x01\x12\x0e\n\x06layers\x18\x05 \x03(\x05\x42\t\n\x07_hiddenB\x10\n\x0e_learning_rateB\r\n\x0b_max_epochsB\x0b\n\t_patience\"\xad\x04\n\x08\x41\x64\x61ptJob\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04head\x18\x02 \x01(\t\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x0c\n\x04task\x18\x04 \x01(\t\x12%\n\x06method\x18\x05 \x01(\x0e\x32\x15.candelabra.v1.Method\x12\x0f\n\x07\x64\x61taset\x18\x06 \x01(\t\x12\x14\n\x0c\x64\x61taset_rows\x18\x07 \x01(\x03\x12&\n\x05state\x18\x08 \x01(\x0e\x32\x17.candelabra.v1.JobState\x12)\n\x08progress\x18\t \x01(\x0b\x32\x17.candelabra.v1.Progress\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0chead_version\x18\r \x01(\t\x12\x13\n\x0bhead_digest\x18\x0e \x01(\t\x12%\n\x06report\x18\x0f \x01(\x0b\x32\x15.candelabra.v1.Report\x12&\n\x05\x65rror\x18\x10 \x01(\x0b\x32\x17.candelabra.v1.JobError\x12\x12\n\nrequest_id\x18\x11 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x12 \x01(\x05\x12\x18\n\x10\x63\x61ncel_requested\x18\x13 \x01(\x08\"\x95\x01\n\x08JobError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x37\n\x08metadata\x18\x03 \x03(\x0b\x32%.candelabra.v1.JobError.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe5\x01\n\x08Progress\x12\r\n\x05phase\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x03\x12\r\n\x05total\x18\x03 \x01(\x03\x12\x11\n\x04loss\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x35\n\x07metrics\x18\x05 \x03(\x0b\x32$.candelabra.v1.Progress.MetricsEntry\x12\x19\n\x0cseconds_left\x18\x06 \x01(\x01H\x01\x88\x01\x01\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x07\n\x05_lossB\x0f\n\r_seconds_left\"\xd0\x01\n\x08JobEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.candelabra.v1.JobState\x12)\n\x08progress\x18\x04 \x01(\x0b\x32\x17.candelabra.v1.Progress\x12\x0f\n\x07message\x18\x05 \x01(\t\x12$\n\x03job\x18\x06 \x01(\x0b\x32\x17.candelabra.v1.AdaptJob\"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x7f\n\x0fListJobsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04head\x18\x02 \x01(\t\x12\'\n\x06states\x18\x03 \x03(\x0e\x32\x17.candelabra.v1.JobState\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"R\n\x10ListJobsResponse\x12%\n\x04jobs\x18\x01 \x03(\x0b\x32\x17.candelabra.v1.AdaptJob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x03\" \n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\xa0\x01\n\rAdviseRequest\x12+\n\x08\x65xamples\x18\x01 \x01(\x0b\x32\x17.candelabra.v1.ExamplesH\x00\x12\x11\n\x07\x64\x61taset\x18\x02 \x01(\tH\x00\x12\x0e\n\x06\x64omain\x18\x03 \x01(\t\x12\x0c\n\x04task\x18\x04 \x01(\t\x12\x11\n\tbackbones\x18\x05 \x03(\t\x12\x14\n\x0cmax_examples\x18\x06 \x01(\x05\x42\x08\n\x06source\"o\n\x0e\x41\x64viseResponse\x12+\n\x08progress\x18\x01 \x01(\x0b\x32\x17.candelabra.v1.ProgressH\x00\x12\'\n\x06\x61\x64vice\x18\x02 \x01(\x0b\x32\x15.candelabra.v1.AdviceH\x00\x42\x07\n\x05\x65vent\"Q\n\x06\x41\x64vice\x12/\n\tbackbones\x18\x01 \x03(\x0b\x32\x1c.candelabra.v1.BackboneScore\x12\x16\n\x0erecommendation\x18\x02 \x01(\t\"\xb6\x01\n\rBackboneScore\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12#\n\x05score\x18\x03 \x01(\x0b\x32\x14.candelabra.v1.Score\x12\x0e\n\x06log_me\x18\x04 \x01(\x01\x12\x0f\n\x07h_score\x18\x05 \x01(\x01\x12\x16\n\x0eseconds_per_1k\x18\x06 \x01(\x01\x12$\n\x06regret\x18\x07 \x01(\x0b\x32\x14.candelabra.v1.Score*\x9e\x01\n\x06Method\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x43LOSED_FORM\x10\x01\x12\t\n\x05\x44\x45NSE\x10\x02\x12\x08\n\x04\x41UTO\x10\x03\x12\r\n\tPROTOTYPE\x10\x04\x12\n\n\x06LOGREG\x10\x05\x12\n\n\x06HYBRID\x10\x06\x12\r\n\tLAYER_MIX\x10\x07\x12\t\n\x05TOP_K\x10\x08\x12\x0b\n\x07SEQ_CRF\x10\t\x12\x08\n\x04SPAN\x10\n*v\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\n\n\x06QUEUED\x10\x01\x12\x0b\n\x07RUNNING\x10\x02\x12\r\n\tSUCCEEDED\x10\x03\x12\x0c\n\x08REJECTED\x10\x04\x12\n\n\x06\x46\x41ILED\x10\x05\x12\r\n\tCANCELLED\x10\x06\x32\xb0\x03\n\nAdaptation\x12=\n\x05\x41\x64\x61pt\x12\x1b.candelabra.v1.AdaptRequest\x1a\x17.candelabra.v1.AdaptJob\x12?\n\x06GetJob\x12\x1c.candelabra.v1.GetJobRequest\x1a\x17.candelabra.v1.AdaptJob\x12K\n\x08ListJobs\x12\x1e.candelabra.v1.ListJobsRequest\x1a\x1f.candelabra.v1.ListJobsResponse\x12\x45\n\x08WatchJob\x12\x1e.candelabra.v1.WatchJobRequest\x1a\x17.candelabra.v1.JobEvent0\x01\x12\x45\n\tCancelJob\x12\x1f.candelabra.v1.CancelJobRequest\x1a\x17.candelabra.v1.AdaptJob\x12G\n\x06\x41\x64vise\x12\x1c.candelabra.v1.AdviseRequest\x1a\x1d.candelabra.v1.AdviseResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'candelabra_client.v1.adaptation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ADAPTREQUEST_LABELDESCRIPTIONSENTRY']._loaded_options = None
+  _globals['_ADAPTREQUEST_LABELDESCRIPTIONSENTRY']._serialized_options = b'8\001'
   _globals['_JOBERROR_METADATAENTRY']._loaded_options = None
   _globals['_JOBERROR_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_PROGRESS_METRICSENTRY']._loaded_options = None
   _globals['_PROGRESS_METRICSENTRY']._serialized_options = b'8\001'
-  _globals['_METHOD']._serialized_start=2292
-  _globals['_METHOD']._serialized_end=2352
-  _globals['_JOBSTATE']._serialized_start=2354
-  _globals['_JOBSTATE']._serialized_end=2472
-  _globals['_ADAPTREQUEST']._serialized_start=111
-  _globals['_ADAPTREQUEST']._serialized_end=539
-  _globals['_CLOSEDFORMOPTIONS']._serialized_start=541
-  _globals['_CLOSEDFORMOPTIONS']._serialized_end=622
-  _globals['_DENSEOPTIONS']._serialized_start=625
-  _globals['_DENSEOPTIONS']._serialized_end=809
-  _globals['_ADAPTJOB']._serialized_start=812
-  _globals['_ADAPTJOB']._serialized_end=1369
-  _globals['_JOBERROR']._serialized_start=1372
-  _globals['_JOBERROR']._serialized_end=1521
-  _globals['_JOBERROR_METADATAENTRY']._serialized_start=1474
-  _globals['_JOBERROR_METADATAENTRY']._serialized_end=1521
-  _globals['_PROGRESS']._serialized_start=1524
-  _globals['_PROGRESS']._serialized_end=1753
-  _globals['_PROGRESS_METRICSENTRY']._serialized_start=1681
-  _globals['_PROGRESS_METRICSENTRY']._serialized_end=1727
-  _globals['_JOBEVENT']._serialized_start=1756
-  _globals['_JOBEVENT']._serialized_end=1964
-  _globals['_GETJOBREQUEST']._serialized_start=1966
-  _globals['_GETJOBREQUEST']._serialized_end=1995
-  _globals['_LISTJOBSREQUEST']._serialized_start=1997
-  _globals['_LISTJOBSREQUEST']._serialized_end=2124
-  _globals['_LISTJOBSRESPONSE']._serialized_start=2126
-  _globals['_LISTJOBSRESPONSE']._serialized_end=2208
-  _globals['_WATCHJOBREQUEST']._serialized_start=2210
-  _globals['_WATCHJOBREQUEST']._serialized_end=2256
-  _globals['_CANCELJOBREQUEST']._serialized_start=2258
-  _globals['_CANCELJOBREQUEST']._serialized_end=2290
-  _globals['_ADAPTATION']._serialized_start=2475
-  _globals['_ADAPTATION']._serialized_end=2834
+  _globals['_METHOD']._serialized_start=3181
+  _globals['_METHOD']._serialized_end=3339
+  _globals['_JOBSTATE']._serialized_start=3341
+  _globals['_JOBSTATE']._serialized_end=3459
+  _globals['_ADAPTREQUEST']._serialized_start=141
+  _globals['_ADAPTREQUEST']._serialized_end=855
+  _globals['_ADAPTREQUEST_LABELDESCRIPTIONSENTRY']._serialized_start=778
+  _globals['_ADAPTREQUEST_LABELDESCRIPTIONSENTRY']._serialized_end=834
+  _globals['_CLOSEDFORMOPTIONS']._serialized_start=857
+  _globals['_CLOSEDFORMOPTIONS']._serialized_end=966
+  _globals['_DENSEOPTIONS']._serialized_start=969
+  _globals['_DENSEOPTIONS']._serialized_end=1153
+  _globals['_ADAPTJOB']._serialized_start=1156
+  _globals['_ADAPTJOB']._serialized_end=1713
+  _globals['_JOBERROR']._serialized_start=1716
+  _globals['_JOBERROR']._serialized_end=1865
+  _globals['_JOBERROR_METADATAENTRY']._serialized_start=1818
+  _globals['_JOBERROR_METADATAENTRY']._serialized_end=1865
+  _globals['_PROGRESS']._serialized_start=1868
+  _globals['_PROGRESS']._serialized_end=2097
+  _globals['_PROGRESS_METRICSENTRY']._serialized_start=2025
+  _globals['_PROGRESS_METRICSENTRY']._serialized_end=2071
+  _globals['_JOBEVENT']._serialized_start=2100
+  _globals['_JOBEVENT']._serialized_end=2308
+  _globals['_GETJOBREQUEST']._serialized_start=2310
+  _globals['_GETJOBREQUEST']._serialized_end=2339
+  _globals['_LISTJOBSREQUEST']._serialized_start=2341
+  _globals['_LISTJOBSREQUEST']._serialized_end=2468
+  _globals['_LISTJOBSRESPONSE']._serialized_start=2470
+  _globals['_LISTJOBSRESPONSE']._serialized_end=2552
+  _globals['_WATCHJOBREQUEST']._serialized_start=2554
+  _globals['_WATCHJOBREQUEST']._serialized_end=2600
+  _globals['_CANCELJOBREQUEST']._serialized_start=2602
+  _globals['_CANCELJOBREQUEST']._serialized_end=2634
+  _globals['_ADVISEREQUEST']._serialized_start=2637
+  _globals['_ADVISEREQUEST']._serialized_end=2797
+  _globals['_ADVISERESPONSE']._serialized_start=2799
+  _globals['_ADVISERESPONSE']._serialized_end=2910
+  _globals['_ADVICE']._serialized_start=2912
+  _globals['_ADVICE']._serialized_end=2993
+  _globals['_BACKBONESCORE']._serialized_start=2996
+  _globals['_BACKBONESCORE']._serialized_end=3178
+  _globals['_ADAPTATION']._serialized_start=3462
+  _globals['_ADAPTATION']._serialized_end=3894
 # @@protoc_insertion_point(module_scope)

@@ -60,6 +60,11 @@ class AdaptationStub(object):
                 request_serializer=candelabra_dot_v1_dot_adaptation__pb2.CancelJobRequest.SerializeToString,
                 response_deserializer=candelabra_dot_v1_dot_adaptation__pb2.AdaptJob.FromString,
                 _registered_method=True)
+        self.Advise = channel.unary_stream(
+                '/candelabra.v1.Adaptation/Advise',
+                request_serializer=candelabra_dot_v1_dot_adaptation__pb2.AdviseRequest.SerializeToString,
+                response_deserializer=candelabra_dot_v1_dot_adaptation__pb2.AdviseResponse.FromString,
+                _registered_method=True)
 
 
 class AdaptationServicer(object):
@@ -100,6 +105,13 @@ class AdaptationServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Advise(self, request, context):
+        """Which of the backbones on this machine suits these examples best, and by how much. Takes minutes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdaptationServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -127,6 +139,11 @@ def add_AdaptationServicer_to_server(servicer, server):
                     servicer.CancelJob,
                     request_deserializer=candelabra_dot_v1_dot_adaptation__pb2.CancelJobRequest.FromString,
                     response_serializer=candelabra_dot_v1_dot_adaptation__pb2.AdaptJob.SerializeToString,
+            ),
+            'Advise': grpc.unary_stream_rpc_method_handler(
+                    servicer.Advise,
+                    request_deserializer=candelabra_dot_v1_dot_adaptation__pb2.AdviseRequest.FromString,
+                    response_serializer=candelabra_dot_v1_dot_adaptation__pb2.AdviseResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -265,6 +282,33 @@ class Adaptation(object):
             '/candelabra.v1.Adaptation/CancelJob',
             candelabra_dot_v1_dot_adaptation__pb2.CancelJobRequest.SerializeToString,
             candelabra_dot_v1_dot_adaptation__pb2.AdaptJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Advise(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/candelabra.v1.Adaptation/Advise',
+            candelabra_dot_v1_dot_adaptation__pb2.AdviseRequest.SerializeToString,
+            candelabra_dot_v1_dot_adaptation__pb2.AdviseResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -12,6 +12,9 @@ class TaskKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_KIND_UNSPECIFIED: _ClassVar[TaskKind]
     SINGLE_LABEL: _ClassVar[TaskKind]
     MULTI_LABEL: _ClassVar[TaskKind]
+    REGRESSION: _ClassVar[TaskKind]
+    ENTITIES: _ClassVar[TaskKind]
+    ANSWER: _ClassVar[TaskKind]
 
 class LongText(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -21,6 +24,9 @@ class LongText(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 TASK_KIND_UNSPECIFIED: TaskKind
 SINGLE_LABEL: TaskKind
 MULTI_LABEL: TaskKind
+REGRESSION: TaskKind
+ENTITIES: TaskKind
+ANSWER: TaskKind
 LONG_TEXT_UNSPECIFIED: LongText
 TRUNCATE: LongText
 WINDOWS: LongText
@@ -33,13 +39,68 @@ class LabelScore(_message.Message):
     probability: float
     def __init__(self, label: _Optional[str] = ..., probability: _Optional[float] = ...) -> None: ...
 
+class Span(_message.Message):
+    __slots__ = ("start", "end", "label")
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    end: int
+    label: str
+    def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., label: _Optional[str] = ...) -> None: ...
+
+class Vote(_message.Message):
+    __slots__ = ("function", "label")
+    FUNCTION_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    function: str
+    label: str
+    def __init__(self, function: _Optional[str] = ..., label: _Optional[str] = ...) -> None: ...
+
 class Example(_message.Message):
-    __slots__ = ("text", "labels")
+    __slots__ = ("text", "labels", "text_pair", "question", "target", "spans", "tokens", "tags", "soft_labels", "votes", "id")
+    class SoftLabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     TEXT_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    TEXT_PAIR_FIELD_NUMBER: _ClassVar[int]
+    QUESTION_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    SPANS_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    SOFT_LABELS_FIELD_NUMBER: _ClassVar[int]
+    VOTES_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
     text: str
     labels: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, text: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ...) -> None: ...
+    text_pair: str
+    question: str
+    target: float
+    spans: _containers.RepeatedCompositeFieldContainer[Span]
+    tokens: _containers.RepeatedScalarFieldContainer[str]
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    soft_labels: _containers.ScalarMap[str, float]
+    votes: _containers.RepeatedCompositeFieldContainer[Vote]
+    id: str
+    def __init__(self, text: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., text_pair: _Optional[str] = ..., question: _Optional[str] = ..., target: _Optional[float] = ..., spans: _Optional[_Iterable[_Union[Span, _Mapping]]] = ..., tokens: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., soft_labels: _Optional[_Mapping[str, float]] = ..., votes: _Optional[_Iterable[_Union[Vote, _Mapping]]] = ..., id: _Optional[str] = ...) -> None: ...
+
+class GateRules(_message.Message):
+    __slots__ = ("margin", "recall_level", "max_calibration_error", "coverage")
+    MARGIN_FIELD_NUMBER: _ClassVar[int]
+    RECALL_LEVEL_FIELD_NUMBER: _ClassVar[int]
+    MAX_CALIBRATION_ERROR_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    margin: float
+    recall_level: float
+    max_calibration_error: float
+    coverage: float
+    def __init__(self, margin: _Optional[float] = ..., recall_level: _Optional[float] = ..., max_calibration_error: _Optional[float] = ..., coverage: _Optional[float] = ...) -> None: ...
 
 class Examples(_message.Message):
     __slots__ = ("examples",)
@@ -88,7 +149,7 @@ class BaselineReport(_message.Message):
     def __init__(self, name: _Optional[str] = ..., score: _Optional[_Union[Score, _Mapping]] = ..., difference: _Optional[_Union[Score, _Mapping]] = ...) -> None: ...
 
 class DataReport(_message.Message):
-    __slots__ = ("examples", "duplicates", "truncated", "windowed", "tokens_median", "tokens_p95", "label_counts", "dropped")
+    __slots__ = ("examples", "duplicates", "truncated", "windowed", "tokens_median", "tokens_p95", "label_counts", "dropped", "problems")
     class LabelCountsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -111,6 +172,7 @@ class DataReport(_message.Message):
     TOKENS_P95_FIELD_NUMBER: _ClassVar[int]
     LABEL_COUNTS_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     examples: int
     duplicates: int
     truncated: int
@@ -119,7 +181,18 @@ class DataReport(_message.Message):
     tokens_p95: float
     label_counts: _containers.ScalarMap[str, int]
     dropped: _containers.ScalarMap[str, int]
-    def __init__(self, examples: _Optional[int] = ..., duplicates: _Optional[int] = ..., truncated: _Optional[int] = ..., windowed: _Optional[int] = ..., tokens_median: _Optional[float] = ..., tokens_p95: _Optional[float] = ..., label_counts: _Optional[_Mapping[str, int]] = ..., dropped: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    problems: _containers.RepeatedCompositeFieldContainer[DataProblem]
+    def __init__(self, examples: _Optional[int] = ..., duplicates: _Optional[int] = ..., truncated: _Optional[int] = ..., windowed: _Optional[int] = ..., tokens_median: _Optional[float] = ..., tokens_p95: _Optional[float] = ..., label_counts: _Optional[_Mapping[str, int]] = ..., dropped: _Optional[_Mapping[str, int]] = ..., problems: _Optional[_Iterable[_Union[DataProblem, _Mapping]]] = ...) -> None: ...
+
+class DataProblem(_message.Message):
+    __slots__ = ("reason", "message", "rows")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    message: str
+    rows: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ..., rows: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ConfusionMatrix(_message.Message):
     __slots__ = ("labels", "counts")
@@ -152,7 +225,7 @@ class GateCheck(_message.Message):
     def __init__(self, name: _Optional[str] = ..., passed: bool = ..., detail: _Optional[str] = ...) -> None: ...
 
 class Report(_message.Message):
-    __slots__ = ("data", "metric", "scores", "labels", "confusion", "baselines", "gate", "chosen", "seconds", "evaluation", "calibration_error", "scored_rows")
+    __slots__ = ("data", "metric", "scores", "labels", "confusion", "baselines", "gate", "chosen", "seconds", "evaluation", "calibration_error", "scored_rows", "coverage")
     class ChosenEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -179,6 +252,7 @@ class Report(_message.Message):
     EVALUATION_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_ERROR_FIELD_NUMBER: _ClassVar[int]
     SCORED_ROWS_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
     data: DataReport
     metric: str
     scores: _containers.RepeatedCompositeFieldContainer[Score]
@@ -191,7 +265,8 @@ class Report(_message.Message):
     evaluation: str
     calibration_error: float
     scored_rows: int
-    def __init__(self, data: _Optional[_Union[DataReport, _Mapping]] = ..., metric: _Optional[str] = ..., scores: _Optional[_Iterable[_Union[Score, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelReport, _Mapping]]] = ..., confusion: _Optional[_Union[ConfusionMatrix, _Mapping]] = ..., baselines: _Optional[_Iterable[_Union[BaselineReport, _Mapping]]] = ..., gate: _Optional[_Union[GateReport, _Mapping]] = ..., chosen: _Optional[_Mapping[str, str]] = ..., seconds: _Optional[_Mapping[str, float]] = ..., evaluation: _Optional[str] = ..., calibration_error: _Optional[float] = ..., scored_rows: _Optional[int] = ...) -> None: ...
+    coverage: float
+    def __init__(self, data: _Optional[_Union[DataReport, _Mapping]] = ..., metric: _Optional[str] = ..., scores: _Optional[_Iterable[_Union[Score, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelReport, _Mapping]]] = ..., confusion: _Optional[_Union[ConfusionMatrix, _Mapping]] = ..., baselines: _Optional[_Iterable[_Union[BaselineReport, _Mapping]]] = ..., gate: _Optional[_Union[GateReport, _Mapping]] = ..., chosen: _Optional[_Mapping[str, str]] = ..., seconds: _Optional[_Mapping[str, float]] = ..., evaluation: _Optional[str] = ..., calibration_error: _Optional[float] = ..., scored_rows: _Optional[int] = ..., coverage: _Optional[float] = ...) -> None: ...
 
 class Lineage(_message.Message):
     __slots__ = ("dataset", "dataset_rows", "job", "create_time")

@@ -55,6 +55,16 @@ class DatasetsStub(object):
                 request_serializer=candelabra_dot_v1_dot_datasets__pb2.DeleteDatasetRequest.SerializeToString,
                 response_deserializer=candelabra_dot_v1_dot_datasets__pb2.DeleteDatasetResponse.FromString,
                 _registered_method=True)
+        self.Forget = channel.unary_unary(
+                '/candelabra.v1.Datasets/Forget',
+                request_serializer=candelabra_dot_v1_dot_datasets__pb2.ForgetRequest.SerializeToString,
+                response_deserializer=candelabra_dot_v1_dot_datasets__pb2.ForgetResponse.FromString,
+                _registered_method=True)
+        self.Audit = channel.unary_unary(
+                '/candelabra.v1.Datasets/Audit',
+                request_serializer=candelabra_dot_v1_dot_datasets__pb2.AuditRequest.SerializeToString,
+                response_deserializer=candelabra_dot_v1_dot_datasets__pb2.AuditResponse.FromString,
+                _registered_method=True)
 
 
 class DatasetsServicer(object):
@@ -87,6 +97,20 @@ class DatasetsServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Forget(self, request, context):
+        """Removes examples for good, trains the heads that had learned from them again without, and retires the old versions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Audit(self, request, context):
+        """The examples that are most likely mislabelled, and near-duplicates.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DatasetsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -109,6 +133,16 @@ def add_DatasetsServicer_to_server(servicer, server):
                     servicer.DeleteDataset,
                     request_deserializer=candelabra_dot_v1_dot_datasets__pb2.DeleteDatasetRequest.FromString,
                     response_serializer=candelabra_dot_v1_dot_datasets__pb2.DeleteDatasetResponse.SerializeToString,
+            ),
+            'Forget': grpc.unary_unary_rpc_method_handler(
+                    servicer.Forget,
+                    request_deserializer=candelabra_dot_v1_dot_datasets__pb2.ForgetRequest.FromString,
+                    response_serializer=candelabra_dot_v1_dot_datasets__pb2.ForgetResponse.SerializeToString,
+            ),
+            'Audit': grpc.unary_unary_rpc_method_handler(
+                    servicer.Audit,
+                    request_deserializer=candelabra_dot_v1_dot_datasets__pb2.AuditRequest.FromString,
+                    response_serializer=candelabra_dot_v1_dot_datasets__pb2.AuditResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -220,6 +254,60 @@ class Datasets(object):
             '/candelabra.v1.Datasets/DeleteDataset',
             candelabra_dot_v1_dot_datasets__pb2.DeleteDatasetRequest.SerializeToString,
             candelabra_dot_v1_dot_datasets__pb2.DeleteDatasetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Forget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/candelabra.v1.Datasets/Forget',
+            candelabra_dot_v1_dot_datasets__pb2.ForgetRequest.SerializeToString,
+            candelabra_dot_v1_dot_datasets__pb2.ForgetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Audit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/candelabra.v1.Datasets/Audit',
+            candelabra_dot_v1_dot_datasets__pb2.AuditRequest.SerializeToString,
+            candelabra_dot_v1_dot_datasets__pb2.AuditResponse.FromString,
             options,
             channel_credentials,
             insecure,

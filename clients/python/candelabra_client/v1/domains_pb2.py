@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from candelabra_client.v1 import common_pb2 as candelabra_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63\x61ndelabra/v1/domains.proto\x12\rcandelabra.v1\x1a\x1a\x63\x61ndelabra/v1/common.proto\"|\n\x06\x44omain\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64istribution\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12(\n\x05tasks\x18\x05 \x03(\x0b\x32\x19.candelabra.v1.DomainTask\"\xa2\x01\n\nDomainTask\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x04kind\x18\x02 \x01(\x0e\x32\x17.candelabra.v1.TaskKind\x12\x0e\n\x06labels\x18\x03 \x03(\t\x12\x0e\n\x06metric\x18\x04 \x01(\t\x12*\n\tlong_text\x18\x05 \x01(\x0e\x32\x17.candelabra.v1.LongText\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\"\x14\n\x12ListDomainsRequest\"=\n\x13ListDomainsResponse\x12&\n\x07\x64omains\x18\x01 \x03(\x0b\x32\x15.candelabra.v1.Domain\" \n\x10GetDomainRequest\x12\x0c\n\x04name\x18\x01 \x01(\t2\xa4\x01\n\x07\x44omains\x12T\n\x0bListDomains\x12!.candelabra.v1.ListDomainsRequest\x1a\".candelabra.v1.ListDomainsResponse\x12\x43\n\tGetDomain\x12\x1f.candelabra.v1.GetDomainRequest\x1a\x15.candelabra.v1.Domainb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63\x61ndelabra/v1/domains.proto\x12\rcandelabra.v1\x1a\x1a\x63\x61ndelabra/v1/common.proto\"|\n\x06\x44omain\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64istribution\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12(\n\x05tasks\x18\x05 \x03(\x0b\x32\x19.candelabra.v1.DomainTask\"\x99\x02\n\nDomainTask\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x04kind\x18\x02 \x01(\x0e\x32\x17.candelabra.v1.TaskKind\x12\x0e\n\x06labels\x18\x03 \x03(\t\x12\x0e\n\x06metric\x18\x04 \x01(\t\x12*\n\tlong_text\x18\x05 \x01(\x0e\x32\x17.candelabra.v1.LongText\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\x0c\n\x04pair\x18\x07 \x01(\x08\x12\x0f\n\x07ordered\x18\x08 \x01(\x08\x12&\n\x04gate\x18\t \x01(\x0b\x32\x18.candelabra.v1.GateRules\x12\x15\n\rabstain_below\x18\n \x01(\x01\x12\x17\n\x0f\x61\x62stain_outside\x18\x0b \x01(\x08\"\x14\n\x12ListDomainsRequest\"=\n\x13ListDomainsResponse\x12&\n\x07\x64omains\x18\x01 \x03(\x0b\x32\x15.candelabra.v1.Domain\" \n\x10GetDomainRequest\x12\x0c\n\x04name\x18\x01 \x01(\t2\xa4\x01\n\x07\x44omains\x12T\n\x0bListDomains\x12!.candelabra.v1.ListDomainsRequest\x1a\".candelabra.v1.ListDomainsResponse\x12\x43\n\tGetDomain\x12\x1f.candelabra.v1.GetDomainRequest\x1a\x15.candelabra.v1.Domainb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,13 +35,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOMAIN']._serialized_start=74
   _globals['_DOMAIN']._serialized_end=198
   _globals['_DOMAINTASK']._serialized_start=201
-  _globals['_DOMAINTASK']._serialized_end=363
-  _globals['_LISTDOMAINSREQUEST']._serialized_start=365
-  _globals['_LISTDOMAINSREQUEST']._serialized_end=385
-  _globals['_LISTDOMAINSRESPONSE']._serialized_start=387
-  _globals['_LISTDOMAINSRESPONSE']._serialized_end=448
-  _globals['_GETDOMAINREQUEST']._serialized_start=450
-  _globals['_GETDOMAINREQUEST']._serialized_end=482
-  _globals['_DOMAINS']._serialized_start=485
-  _globals['_DOMAINS']._serialized_end=649
+  _globals['_DOMAINTASK']._serialized_end=482
+  _globals['_LISTDOMAINSREQUEST']._serialized_start=484
+  _globals['_LISTDOMAINSREQUEST']._serialized_end=504
+  _globals['_LISTDOMAINSRESPONSE']._serialized_start=506
+  _globals['_LISTDOMAINSRESPONSE']._serialized_end=567
+  _globals['_GETDOMAINREQUEST']._serialized_start=569
+  _globals['_GETDOMAINREQUEST']._serialized_end=601
+  _globals['_DOMAINS']._serialized_start=604
+  _globals['_DOMAINS']._serialized_end=768
 # @@protoc_insertion_point(module_scope)

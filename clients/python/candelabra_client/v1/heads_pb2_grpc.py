@@ -75,6 +75,11 @@ class HeadsStub(object):
                 request_serializer=candelabra_dot_v1_dot_heads__pb2.DeleteHeadRequest.SerializeToString,
                 response_deserializer=candelabra_dot_v1_dot_heads__pb2.DeleteHeadResponse.FromString,
                 _registered_method=True)
+        self.GetDrift = channel.unary_unary(
+                '/candelabra.v1.Heads/GetDrift',
+                request_serializer=candelabra_dot_v1_dot_heads__pb2.GetDriftRequest.SerializeToString,
+                response_deserializer=candelabra_dot_v1_dot_heads__pb2.Drift.FromString,
+                _registered_method=True)
         self.ExportHead = channel.unary_stream(
                 '/candelabra.v1.Heads/ExportHead',
                 request_serializer=candelabra_dot_v1_dot_heads__pb2.ExportHeadRequest.SerializeToString,
@@ -143,6 +148,13 @@ class HeadsServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDrift(self, request, context):
+        """How recent traffic of a version differs from what it was trained on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExportHead(self, request, context):
         """One version as one file, in chunks.
         """
@@ -199,6 +211,11 @@ def add_HeadsServicer_to_server(servicer, server):
                     servicer.DeleteHead,
                     request_deserializer=candelabra_dot_v1_dot_heads__pb2.DeleteHeadRequest.FromString,
                     response_serializer=candelabra_dot_v1_dot_heads__pb2.DeleteHeadResponse.SerializeToString,
+            ),
+            'GetDrift': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDrift,
+                    request_deserializer=candelabra_dot_v1_dot_heads__pb2.GetDriftRequest.FromString,
+                    response_serializer=candelabra_dot_v1_dot_heads__pb2.Drift.SerializeToString,
             ),
             'ExportHead': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportHead,
@@ -428,6 +445,33 @@ class Heads(object):
             '/candelabra.v1.Heads/DeleteHead',
             candelabra_dot_v1_dot_heads__pb2.DeleteHeadRequest.SerializeToString,
             candelabra_dot_v1_dot_heads__pb2.DeleteHeadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDrift(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/candelabra.v1.Heads/GetDrift',
+            candelabra_dot_v1_dot_heads__pb2.GetDriftRequest.SerializeToString,
+            candelabra_dot_v1_dot_heads__pb2.Drift.FromString,
             options,
             channel_credentials,
             insecure,

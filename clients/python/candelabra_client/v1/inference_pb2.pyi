@@ -7,22 +7,36 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Input(_message.Message):
-    __slots__ = ("text",)
+    __slots__ = ("text", "text_pair", "question")
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_PAIR_FIELD_NUMBER: _ClassVar[int]
+    QUESTION_FIELD_NUMBER: _ClassVar[int]
     text: str
-    def __init__(self, text: _Optional[str] = ...) -> None: ...
+    text_pair: str
+    question: str
+    def __init__(self, text: _Optional[str] = ..., text_pair: _Optional[str] = ..., question: _Optional[str] = ...) -> None: ...
 
 class PredictRequest(_message.Message):
-    __slots__ = ("inputs", "heads", "id", "top_k")
+    __slots__ = ("inputs", "heads", "id", "top_k", "details")
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     HEADS_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
     inputs: _containers.RepeatedCompositeFieldContainer[Input]
     heads: _containers.RepeatedScalarFieldContainer[str]
     id: str
     top_k: int
-    def __init__(self, inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., heads: _Optional[_Iterable[str]] = ..., id: _Optional[str] = ..., top_k: _Optional[int] = ...) -> None: ...
+    details: Details
+    def __init__(self, inputs: _Optional[_Iterable[_Union[Input, _Mapping]]] = ..., heads: _Optional[_Iterable[str]] = ..., id: _Optional[str] = ..., top_k: _Optional[int] = ..., details: _Optional[_Union[Details, _Mapping]] = ...) -> None: ...
+
+class Details(_message.Message):
+    __slots__ = ("coverage", "outside")
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    OUTSIDE_FIELD_NUMBER: _ClassVar[int]
+    coverage: float
+    outside: bool
+    def __init__(self, coverage: _Optional[float] = ..., outside: bool = ...) -> None: ...
 
 class PredictResponse(_message.Message):
     __slots__ = ("id", "heads", "results", "backbone", "timings", "error")
@@ -59,7 +73,7 @@ class InputResult(_message.Message):
     def __init__(self, predictions: _Optional[_Iterable[_Union[Prediction, _Mapping]]] = ...) -> None: ...
 
 class Prediction(_message.Message):
-    __slots__ = ("head", "labels", "scores", "values", "truncated", "windows", "tokens")
+    __slots__ = ("head", "labels", "scores", "values", "truncated", "windows", "tokens", "spans", "answers", "no_answer", "value", "interval", "prediction_set", "outside", "abstained")
     class ValuesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +88,14 @@ class Prediction(_message.Message):
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
     WINDOWS_FIELD_NUMBER: _ClassVar[int]
     TOKENS_FIELD_NUMBER: _ClassVar[int]
+    SPANS_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    NO_ANSWER_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    PREDICTION_SET_FIELD_NUMBER: _ClassVar[int]
+    OUTSIDE_FIELD_NUMBER: _ClassVar[int]
+    ABSTAINED_FIELD_NUMBER: _ClassVar[int]
     head: str
     labels: _containers.RepeatedCompositeFieldContainer[_common_pb2.LabelScore]
     scores: _containers.RepeatedCompositeFieldContainer[_common_pb2.LabelScore]
@@ -81,7 +103,55 @@ class Prediction(_message.Message):
     truncated: bool
     windows: int
     tokens: int
-    def __init__(self, head: _Optional[str] = ..., labels: _Optional[_Iterable[_Union[_common_pb2.LabelScore, _Mapping]]] = ..., scores: _Optional[_Iterable[_Union[_common_pb2.LabelScore, _Mapping]]] = ..., values: _Optional[_Mapping[str, float]] = ..., truncated: bool = ..., windows: _Optional[int] = ..., tokens: _Optional[int] = ...) -> None: ...
+    spans: _containers.RepeatedCompositeFieldContainer[ScoredSpan]
+    answers: _containers.RepeatedCompositeFieldContainer[ScoredSpan]
+    no_answer: float
+    value: float
+    interval: Interval
+    prediction_set: PredictionSet
+    outside: Outside
+    abstained: str
+    def __init__(self, head: _Optional[str] = ..., labels: _Optional[_Iterable[_Union[_common_pb2.LabelScore, _Mapping]]] = ..., scores: _Optional[_Iterable[_Union[_common_pb2.LabelScore, _Mapping]]] = ..., values: _Optional[_Mapping[str, float]] = ..., truncated: bool = ..., windows: _Optional[int] = ..., tokens: _Optional[int] = ..., spans: _Optional[_Iterable[_Union[ScoredSpan, _Mapping]]] = ..., answers: _Optional[_Iterable[_Union[ScoredSpan, _Mapping]]] = ..., no_answer: _Optional[float] = ..., value: _Optional[float] = ..., interval: _Optional[_Union[Interval, _Mapping]] = ..., prediction_set: _Optional[_Union[PredictionSet, _Mapping]] = ..., outside: _Optional[_Union[Outside, _Mapping]] = ..., abstained: _Optional[str] = ...) -> None: ...
+
+class ScoredSpan(_message.Message):
+    __slots__ = ("start", "end", "label", "probability", "text")
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    end: int
+    label: str
+    probability: float
+    text: str
+    def __init__(self, start: _Optional[int] = ..., end: _Optional[int] = ..., label: _Optional[str] = ..., probability: _Optional[float] = ..., text: _Optional[str] = ...) -> None: ...
+
+class Interval(_message.Message):
+    __slots__ = ("low", "high", "coverage")
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    low: float
+    high: float
+    coverage: float
+    def __init__(self, low: _Optional[float] = ..., high: _Optional[float] = ..., coverage: _Optional[float] = ...) -> None: ...
+
+class PredictionSet(_message.Message):
+    __slots__ = ("labels", "coverage")
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    coverage: float
+    def __init__(self, labels: _Optional[_Iterable[str]] = ..., coverage: _Optional[float] = ...) -> None: ...
+
+class Outside(_message.Message):
+    __slots__ = ("score", "flag")
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    FLAG_FIELD_NUMBER: _ClassVar[int]
+    score: float
+    flag: bool
+    def __init__(self, score: _Optional[float] = ..., flag: bool = ...) -> None: ...
 
 class Timings(_message.Message):
     __slots__ = ("tokenize", "queue", "encode", "head", "total")
