@@ -10,8 +10,9 @@ from pathlib import Path
 
 from candelabra_client.aio_wire import AsyncWire
 from candelabra_client.calls import Calls
+from candelabra_client.care import Audit, Forgotten
 from candelabra_client.requests import Labelled
-from candelabra_client.results import Appended, Dataset, Domain, Head, HeadVersion, Job, JobEvent
+from candelabra_client.results import Appended, Dataset, Domain, Drift, Head, HeadVersion, Job, JobEvent
 
 OnAsyncProgress = Callable[[JobEvent], object | Awaitable[object]]
 
@@ -58,6 +59,10 @@ class AsyncHeads(AsyncRoom):
         """Deletes a version, or with "tenant/name" the whole head; gives the versions that are gone."""
         return await self._wire.run(self._calls.delete_head(name, timeout))
 
+    async def drift(self, name: str, *, timeout: float | None = None) -> Drift:
+        """How recent traffic of a version differs from what it was trained on."""
+        return await self._wire.run(self._calls.drift(name, timeout))
+
     async def export(self, name: str, *, timeout: float | None = None) -> bytes:
         """One version as the content of one file."""
         return await self._wire.run(self._calls.export(name, timeout))
@@ -90,6 +95,28 @@ class AsyncDatasets(AsyncRoom):
 
     async def delete(self, name: str, *, timeout: float | None = None) -> None:
         return await self._wire.run(self._calls.delete_dataset(name, timeout))
+
+    async def forget(
+        self,
+        name: str,
+        *,
+        ids: str | Iterable[str] = (),
+        texts: str | Iterable[str] = (),
+        everywhere: bool = False,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Forgotten:
+        """Removes examples for good; heads that had learned from them are trained again and their versions retired.
+
+        `everywhere`: also from the tenant's other datasets and from examples that came inside `adapt` calls.
+        """
+        return await self._wire.run(self._calls.forget(name, ids, texts, everywhere, request_id, timeout))
+
+    async def audit(
+        self, name: str, *, domain: str = "", task: str = "", limit: int = 0, timeout: float | None = None
+    ) -> Audit:
+        """The examples that are most likely mislabelled, and near-duplicates."""
+        return await self._wire.run(self._calls.audit(name, domain, task, limit, timeout))
 
 
 class AsyncJobs(AsyncRoom):

@@ -37,6 +37,14 @@ def _prediction(message: inference_pb2.Prediction, digest: str) -> Prediction:
         truncated=message.truncated,
         windows=message.windows,
         tokens=message.tokens,
+        spans=tuple(map(read, message.spans)),
+        answers=tuple(map(read, message.answers)),
+        no_answer=message.no_answer if message.HasField("no_answer") else None,
+        value=message.value if message.HasField("value") else None,
+        interval=read(message.interval) if message.HasField("interval") else None,
+        prediction_set=read(message.prediction_set) if message.HasField("prediction_set") else None,
+        outside=read(message.outside) if message.HasField("outside") else None,
+        abstained=message.abstained,
     )
 
 

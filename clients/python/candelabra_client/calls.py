@@ -10,15 +10,17 @@ from google.protobuf import wrappers_pb2
 
 from candelabra_client import flows, requests, rpcs
 from candelabra_client.answers import answers
+from candelabra_client.care import Advice, Audit, Forgotten
 from candelabra_client.flows import Flow
 from candelabra_client.read import read
-from candelabra_client.requests import Labelled
+from candelabra_client.requests import Labelled, Text
 from candelabra_client.results import (
     Answers,
     Appended,
     Backbone,
     Dataset,
     Domain,
+    Drift,
     Embeddings,
     Head,
     HeadVersion,
@@ -44,9 +46,15 @@ class Calls:
     # Inference
 
     def predict(
-        self, texts: str | Iterable[str], heads: str | Iterable[str], top_k: int, timeout: float | None
+        self,
+        texts: Text | Iterable[Text],
+        heads: str | Iterable[str],
+        top_k: int,
+        coverage: float,
+        outside: bool,
+        timeout: float | None,
     ) -> Flow[Answers]:
-        request = requests.predict(texts, heads, top_k)
+        request = requests.predict(texts, heads, top_k, coverage=coverage, outside=outside)
         return flows.send(rpcs.PREDICT, request, lambda response: answers(response, request.heads), self.retry, timeout)
 
     def embed(
@@ -97,6 +105,19 @@ class Calls:
     def cancel(self, name: str, timeout: float | None) -> Flow[Job]:
         return self._one(rpcs.CANCEL_JOB, adaptation_pb2.CancelJobRequest(name=name), timeout)
 
+    def advise(
+        self,
+        examples: Iterable[Labelled] | None,
+        dataset: str | None,
+        domain: str,
+        task: str,
+        backbones: Iterable[str],
+        max_examples: int,
+        timeout: float | None,
+    ) -> Flow[Advice]:
+        request = requests.advise(examples, dataset, domain, task, backbones, max_examples)
+        return flows.advise(request, self.retry, timeout)
+
     # Heads
 
     def heads(self, tenant: str, limit: int, timeout: float | None) -> Flow[list[Head]]:
@@ -125,6 +146,9 @@ class Calls:
         request = heads_pb2.DeleteHeadRequest(name=name)
         return flows.send(rpcs.DELETE_HEAD, request, lambda response: tuple(response.deleted), self.retry, timeout)
 
+    def drift(self, name: str, timeout: float | None) -> Flow[Drift]:
+        return self._one(rpcs.GET_DRIFT, heads_pb2.GetDriftRequest(name=name), timeout)
+
     def export(self, name: str, timeout: float | None) -> Flow[bytes]:
         return flows.export(name, self.retry, timeout)
 
@@ -149,6 +173,22 @@ class Calls:
     def delete_dataset(self, name: str, timeout: float | None) -> Flow[None]:
         request = datasets_pb2.DeleteDatasetRequest(name=name)
         return flows.send(rpcs.DELETE_DATASET, request, lambda _: None, self.retry, timeout)
+
+    def forget(
+        self,
+        name: str,
+        ids: Iterable[str],
+        texts: Iterable[str],
+        everywhere: bool,
+        request_id: str | None,
+        timeout: float | None,
+    ) -> Flow[Forgotten]:
+        request = requests.forget(name, ids, texts, everywhere, request_id or str(uuid.uuid4()))
+        return self._one(rpcs.FORGET, request, timeout)
+
+    def audit(self, name: str, domain: str, task: str, limit: int, timeout: float | None) -> Flow[Audit]:
+        request = datasets_pb2.AuditRequest(dataset=name, domain=domain, task=task, limit=limit)
+        return self._one(rpcs.AUDIT, request, timeout)
 
     # Domains
 

@@ -15,7 +15,7 @@ from candelabra_client.errors import Cancelled, CandelabraError, DeadlineExceede
 from candelabra_client.read import read
 from candelabra_client.results import ENDED, JobEvent
 from candelabra_client.retry import Retry
-from candelabra_client.rpcs import EXPORT_HEAD, WATCH_JOB, Rpc
+from candelabra_client.rpcs import ADVISE, EXPORT_HEAD, WATCH_JOB, Rpc
 from candelabra_client.v1 import adaptation_pb2, heads_pb2
 
 T = TypeVar("T")
@@ -127,6 +127,22 @@ def export(name: str, retry: Retry, timeout: float | None) -> Flow[bytes]:
         return b"".join(chunks)
 
     return retried(EXPORT_HEAD, retry, timeout, once)
+
+
+def advise(request: Any, retry: Retry, timeout: float | None) -> Flow[Any]:
+    """The advice at the end of the stream; what is told on the way is not handed on."""
+
+    def once(left: float | None) -> Flow[Any]:
+        stream = yield Open(ADVISE, request, left)
+        try:
+            while (message := (yield Next(stream))) is not None:
+                if message.HasField("advice"):
+                    return read(message.advice)
+        finally:
+            stream.cancel()
+        raise Unavailable("The server ended the stream before its advice.")
+
+    return retried(ADVISE, retry, timeout, once)
 
 
 def watch(name: str, after: int, retry: Retry, timeout: float | None, patience: float) -> Flow[None]:

@@ -43,6 +43,16 @@ class BaselineReport:
     difference: Score | None
 
 
+@made_from(common_pb2.DataProblem)
+@dataclass(frozen=True, slots=True)
+class DataProblem:
+    """Rows that were left out, and why; at most 20 of them are named."""
+
+    reason: str
+    message: str
+    rows: tuple[int, ...]
+
+
 @made_from(common_pb2.DataReport)
 @dataclass(frozen=True, slots=True)
 class DataReport:
@@ -54,6 +64,7 @@ class DataReport:
     tokens_p95: float
     label_counts: Mapping[str, int]
     dropped: Mapping[str, int]
+    problems: tuple[DataProblem, ...] = ()
 
 
 @made_from(common_pb2.ConfusionMatrix)
@@ -102,6 +113,8 @@ class Report:
     evaluation: str
     calibration_error: float
     scored_rows: int
+    coverage: float | None = None
+    """Share of scored rows inside their 90 % prediction sets; None where not measured."""
 
     def score(self, metric: str = "") -> Score | None:
         """The overall score of this metric; without a name the task's own."""

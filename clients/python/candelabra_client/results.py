@@ -13,7 +13,7 @@ from typing import overload
 from candelabra_client.errors import CandelabraError, JobFailed
 from candelabra_client.read import made_from
 from candelabra_client.reports import Lineage, Report
-from candelabra_client.v1 import adaptation_pb2, datasets_pb2, domains_pb2, heads_pb2, inference_pb2
+from candelabra_client.v1 import adaptation_pb2, common_pb2, datasets_pb2, domains_pb2, heads_pb2, inference_pb2
 
 ENDED = frozenset({"succeeded", "rejected", "failed", "cancelled"})
 
@@ -41,6 +41,46 @@ class ServedHead:
     task: str = ""
 
 
+@made_from(inference_pb2.ScoredSpan)
+@dataclass(frozen=True, slots=True)
+class ScoredSpan:
+    """A piece of the text: code points from `start` up to `end`."""
+
+    start: int
+    end: int
+    label: str
+    probability: float
+    text: str
+
+
+@made_from(inference_pb2.Interval)
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Holds the true number with the probability `coverage`."""
+
+    low: float
+    high: float
+    coverage: float
+
+
+@made_from(inference_pb2.PredictionSet)
+@dataclass(frozen=True, slots=True)
+class PredictionSet:
+    """Holds the true label, or all of them, with the probability `coverage`."""
+
+    labels: tuple[str, ...]
+    coverage: float
+
+
+@made_from(inference_pb2.Outside)
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """`score`: share of the training texts that are nearer to their centre; `flag`: beyond nearly all of them."""
+
+    score: float
+    flag: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """What one head says about one text."""
@@ -59,10 +99,23 @@ class Prediction:
     truncated: bool = False
     windows: int = 1
     tokens: int = 0
+    spans: tuple[ScoredSpan, ...] = ()
+    """Entities, in the order of the text."""
+    answers: tuple[ScoredSpan, ...] = ()
+    """The best answers to the question, the most probable first."""
+    no_answer: float | None = None
+    """The probability that the text does not answer the question."""
+    value: float | None = None
+    """The number that a regression head gives."""
+    interval: Interval | None = None
+    prediction_set: PredictionSet | None = None
+    outside: Outside | None = None
+    abstained: str = ""
+    """Why the head abstains: "below_threshold" or "outside"; empty where it decides."""
 
     @property
     def label(self) -> str | None:
-        """The first label of the decision; None where a multi-label head chose none."""
+        """The first label of the decision; None where a multi-label head chose none, or where the head abstains."""
         return self.labels[0] if self.labels else None
 
 
@@ -180,6 +233,21 @@ class HeadVersion:
     lineage: Lineage | None
     report: Report | None
     accepted: bool
+    retired: str = ""
+    """Why it may not serve any more; else empty."""
+
+
+@made_from(heads_pb2.Drift)
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How recent traffic differs from the training texts."""
+
+    head: str
+    rows: int
+    statistic: float
+    p_value: float
+    label_shift: float
+    drifted: bool
 
 
 @made_from(adaptation_pb2.Progress)
@@ -273,6 +341,17 @@ class Appended:
     appended: int
 
 
+@made_from(common_pb2.GateRules)
+@dataclass(frozen=True, slots=True)
+class GateRules:
+    """Thresholds of a task's gate."""
+
+    margin: float | None
+    recall_level: float | None
+    max_calibration_error: float | None
+    coverage: float | None
+
+
 @made_from(domains_pb2.DomainTask)
 @dataclass(frozen=True, slots=True)
 class DomainTask:
@@ -282,6 +361,11 @@ class DomainTask:
     metric: str
     long_text: str
     description: str
+    gate: GateRules | None = None
+    pair: bool = False
+    ordered: bool = False
+    abstain_below: float = 0.0
+    abstain_outside: bool = False
 
 
 @made_from(domains_pb2.Domain)

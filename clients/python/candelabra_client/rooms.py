@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from candelabra_client.calls import Calls
+from candelabra_client.care import Audit, Forgotten
 from candelabra_client.requests import Labelled
-from candelabra_client.results import Appended, Dataset, Domain, Head, HeadVersion, Job, JobEvent
+from candelabra_client.results import Appended, Dataset, Domain, Drift, Head, HeadVersion, Job, JobEvent
 from candelabra_client.wire import Wire
 
 OnProgress = Callable[[JobEvent], object]
@@ -56,6 +57,10 @@ class Heads(Room):
         """Deletes a version, or with "tenant/name" the whole head; gives the versions that are gone."""
         return self._wire.run(self._calls.delete_head(name, timeout))
 
+    def drift(self, name: str, *, timeout: float | None = None) -> Drift:
+        """How recent traffic of a version differs from what it was trained on."""
+        return self._wire.run(self._calls.drift(name, timeout))
+
     def export(self, name: str, *, timeout: float | None = None) -> bytes:
         """One version as the content of one file."""
         return self._wire.run(self._calls.export(name, timeout))
@@ -88,6 +93,28 @@ class Datasets(Room):
 
     def delete(self, name: str, *, timeout: float | None = None) -> None:
         return self._wire.run(self._calls.delete_dataset(name, timeout))
+
+    def forget(
+        self,
+        name: str,
+        *,
+        ids: str | Iterable[str] = (),
+        texts: str | Iterable[str] = (),
+        everywhere: bool = False,
+        request_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Forgotten:
+        """Removes examples for good; heads that had learned from them are trained again and their versions retired.
+
+        `everywhere`: also from the tenant's other datasets and from examples that came inside `adapt` calls.
+        """
+        return self._wire.run(self._calls.forget(name, ids, texts, everywhere, request_id, timeout))
+
+    def audit(
+        self, name: str, *, domain: str = "", task: str = "", limit: int = 0, timeout: float | None = None
+    ) -> Audit:
+        """The examples that are most likely mislabelled, and near-duplicates."""
+        return self._wire.run(self._calls.audit(name, domain, task, limit, timeout))
 
 
 class Jobs(Room):

@@ -53,6 +53,7 @@ ADAPT = _rpc(_adaptation, "Adapt", 60, repeatable=True)  # every Adapt of this c
 GET_JOB = _rpc(_adaptation, "GetJob", 10, repeatable=True)
 LIST_JOBS = _rpc(_adaptation, "ListJobs", 20, repeatable=True)
 WATCH_JOB = _rpc(_adaptation, "WatchJob", None, repeatable=True)
+ADVISE = _rpc(_adaptation, "Advise", None, repeatable=True)
 CANCEL_JOB = _rpc(_adaptation, "CancelJob", 20, repeatable=True)  # to ask twice is to ask once
 
 _heads = heads_pb2.DESCRIPTOR.services_by_name["Heads"]
@@ -65,6 +66,7 @@ SET_ALIAS = _rpc(_heads, "SetAlias", 20, repeatable=False)
 ROLL_BACK = _rpc(_heads, "RollBack", 20, repeatable=False)
 DELETE_ALIAS = _rpc(_heads, "DeleteAlias", 20, repeatable=False)
 DELETE_HEAD = _rpc(_heads, "DeleteHead", 60, repeatable=False)
+GET_DRIFT = _rpc(_heads, "GetDrift", 10, repeatable=True)
 EXPORT_HEAD = _rpc(_heads, "ExportHead", 300, repeatable=True)
 IMPORT_HEAD = _rpc(_heads, "ImportHead", 300, repeatable=False)
 
@@ -73,6 +75,8 @@ APPEND_EXAMPLES = _rpc(_datasets, "AppendExamples", 300, repeatable=True)  # alw
 LIST_DATASETS = _rpc(_datasets, "ListDatasets", 20, repeatable=True)
 GET_DATASET = _rpc(_datasets, "GetDataset", 20, repeatable=True)
 DELETE_DATASET = _rpc(_datasets, "DeleteDataset", 60, repeatable=False)
+FORGET = _rpc(_datasets, "Forget", 300, repeatable=True)  # with a request_id
+AUDIT = _rpc(_datasets, "Audit", 300, repeatable=True)
 
 _domains = domains_pb2.DESCRIPTOR.services_by_name["Domains"]
 LIST_DOMAINS = _rpc(_domains, "ListDomains", 10, repeatable=True)

@@ -11,9 +11,10 @@ import grpc
 
 from candelabra_client import answers, requests, rpcs
 from candelabra_client.calls import Calls
+from candelabra_client.care import Advice
 from candelabra_client.channel import DEFAULT_ADDRESS, Connection
 from candelabra_client.errors import from_call
-from candelabra_client.requests import Ask, Labelled
+from candelabra_client.requests import Ask, Labelled, Text
 from candelabra_client.results import Answers, Backbone, Embeddings
 from candelabra_client.retry import Retry
 from candelabra_client.rooms import AdaptHandle, Datasets, Domains, Heads, Jobs, OnProgress
@@ -58,18 +59,24 @@ class Client:
 
     def predict(
         self,
-        texts: str | Iterable[str],
+        texts: Text | Iterable[Text],
         heads: str | Iterable[str],
         *,
         top_k: int = 0,
+        coverage: float = 0.0,
+        outside: bool = False,
         timeout: float | None = None,
     ) -> Answers:
-        """Every text answered by every head ("tenant/name", "tenant/name@3", "tenant/name@canary")."""
-        return self._wire.run(self._calls.predict(texts, heads, top_k, timeout))
+        """Every text answered by every head ("tenant/name", "tenant/name@3", "tenant/name@canary").
+
+        `Input` stands for a text that comes with a second one or with a question. `coverage`, for example 0.9, asks
+        for sets and intervals that hold the truth so often; `outside` for how unlike the training texts each text is.
+        """
+        return self._wire.run(self._calls.predict(texts, heads, top_k, coverage, outside, timeout))
 
     def predict_stream(
         self,
-        items: Iterable[str | Sequence[str] | Ask],
+        items: Iterable[Text | Sequence[Text] | Ask],
         heads: str | Sequence[str] = (),
         *,
         top_k: int = 0,
@@ -132,6 +139,11 @@ class Client:
         promote: bool = True,
         force: bool = False,
         seed: int = 0,
+        gate: Mapping[str, float] | None = None,
+        strict: bool = False,
+        label_descriptions: Mapping[str, str] | None = None,
+        budget_seconds: float = 0.0,
+        self_training: int = 0,
         request_id: str | None = None,
         wait: bool = False,
         on_progress: OnProgress | None = None,
@@ -139,9 +151,12 @@ class Client:
     ) -> AdaptHandle:
         """Starts the training of the head's next version; it goes on when this process ends.
 
-        `options` are those of the method: solver, layers, ridge (closed_form); hidden, learning_rate, max_epochs,
-        patience, layers (dense). The same `request_id` gives the same job. With `wait` (or `on_progress`) it comes
-        back when the job has ended or after `timeout` seconds.
+        Without a `method` the server races several within `budget_seconds`. `options` fixes hyper-parameters of the
+        method: solver, layers, ridge, wide (closed_form); hidden, learning_rate, max_epochs, patience, layers (dense).
+        `gate` overrides thresholds: margin, recall_level, max_calibration_error, coverage. `strict` refuses what has
+        a bad example instead of leaving that out. `label_descriptions` alone are enough to start without examples.
+        The same `request_id` gives the same job. With `wait` (or `on_progress`) it comes back when the job has ended
+        or after `timeout` seconds.
         """
         waits = wait or on_progress is not None
         job = self._wire.run(
@@ -160,12 +175,31 @@ class Client:
                 no_promote=not promote,
                 force=force,
                 seed=seed,
+                gate=gate,
+                strict=strict,
+                label_descriptions=label_descriptions,
+                budget_seconds=budget_seconds,
+                self_training=self_training,
             )
         )
         handle = AdaptHandle(self._wire, self._calls, job)
         if waits:
             handle.wait(timeout, on_progress=on_progress)
         return handle
+
+    def advise(
+        self,
+        examples: Iterable[Labelled] | None = None,
+        *,
+        dataset: str | None = None,
+        domain: str = "",
+        task: str = "",
+        backbones: Iterable[str] = (),
+        max_examples: int = 0,
+        timeout: float | None = None,
+    ) -> Advice:
+        """Which backbone of the server's machine suits these examples best, and by how much. Takes minutes."""
+        return self._wire.run(self._calls.advise(examples, dataset, domain, task, backbones, max_examples, timeout))
 
     def backbone(self, *, timeout: float | None = None) -> Backbone:
         return self._wire.run(self._calls.backbone(timeout))
