@@ -179,7 +179,7 @@ class Example:
       none of the three is unlabelled.
     - pair tasks: `text_pair` too
     - regression: `target`
-    - entities: `spans`
+    - entities: `spans`; or `tags`, a BIO tag for each of the words that white space makes of `text`
     - answer: `question`, and `spans` whose label is empty; no span: the text does not answer it
     """
 
@@ -192,6 +192,7 @@ class Example:
     soft: Mapping[str, float] = field(default_factory=dict)
     votes: tuple[tuple[str, str], ...] = ()
     id: str = ""
+    tags: tuple[str, ...] = ()
 
     @property
     def input(self) -> Input:
@@ -248,6 +249,8 @@ class VersionInfo:
     report: Mapping[str, object] = field(default_factory=dict)
     # Orders what is known of one head: the registry's revision when it last changed.
     revision: int = field(default=0, compare=False)
+    retired: str = ""
+    """When and why the version stopped serving; empty while it may serve."""
 
     @property
     def name(self) -> str:
@@ -290,11 +293,14 @@ class HeadInfo:
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
+    """`rows` are there now. `next_position` is behind the last row that ever came: the `dataset_rows` of a job."""
+
     name: OwnedName
     rows: int
     label_counts: Mapping[str, int]
     created: datetime
     updated: datetime
+    next_position: int = 0
 
 
 @dataclass(frozen=True, slots=True)
