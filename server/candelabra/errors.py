@@ -3,7 +3,7 @@
 Error
 ├── Invalid                the request can never succeed as it is
 │   ├── InvalidName, InvalidText, InvalidUtf8, MalformedMessage, InvalidArgument
-│   ├── TooFewLabels, LabelNotInDomain, NoExamples, AllDuplicates
+│   ├── TooFewLabels, LabelNotInDomain, NoExamples, AllDuplicates, DuplicateId, BadExamples
 │   ├── UnknownDomain, UnknownTask, UnknownBackbone, CorruptArchive, InvalidPageToken
 ├── OverLimit              a setting's limit is crossed by the request itself
 │   └── LimitExceeded, MessageTooLarge
@@ -12,7 +12,8 @@ Error
 ├── AlreadyExists
 │   └── RequestIdReused
 ├── Precondition           the state of the server forbids it
-│   ├── WrongBackbone, HeadInUse, NoEarlierVersion, AliasMoved, HeadMismatch, NotPromotable, BadPlugin
+│   ├── WrongBackbone, HeadInUse, NoEarlierVersion, AliasMoved, HeadMismatch, NotPromotable, BadPlugin,
+│       VersionRetired
 ├── Overloaded             come back a little later
 │   └── QueueFull, Draining, Starting, TooManyJobs
 ├── Expired                the caller's deadline passed
@@ -298,6 +299,24 @@ class GateRefused(TrainingFailed):
     """Ends a job as REJECTED, not FAILED."""
 
     reason = "GATE_REFUSED"
+
+
+class DuplicateId(Invalid):
+    """An example's id is taken within its dataset. Metadata: `field`, `row`, `id`."""
+
+    reason = "DUPLICATE_ID"
+
+
+class BadExamples(Invalid):
+    """Rows that cannot be trained on. Metadata: `problems`, a JSON list of {row, reason}, and `dropped`, counts."""
+
+    reason = "BAD_EXAMPLES"
+
+
+class VersionRetired(Precondition):
+    """The version was trained on rows that were forgotten since, and serves no more."""
+
+    reason = "VERSION_RETIRED"
 
 
 def every_reason() -> dict[str, type[Error]]:

@@ -332,6 +332,13 @@ class JobSpec:
     force: bool = False
     seed: int = 0
     request_id: str = ""
+    gate: Mapping[str, float] = field(default_factory=dict)
+    """Thresholds of the gate that the caller overrides."""
+    strict: bool = False
+    label_descriptions: Mapping[str, str] = field(default_factory=dict)
+    budget_seconds: float = 0.0
+    """What AUTO may spend; 0: the server's setting."""
+    self_training: int = 0
 
 
 @dataclass(frozen=True, slots=True)

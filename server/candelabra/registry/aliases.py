@@ -51,11 +51,14 @@ def point(conn: Connection, head_id: int, name: str, number: int, now: datetime)
 
 
 def roll_back(conn: Connection, head: OwnedName, head_id: int, name: str) -> int:
-    """Points the alias at the newest version on its stack that is not the present one and still exists."""
+    """Points the alias at the newest version on its stack that is not the present one and may still serve."""
     current = require(conn, head, head_id, name)
+    there = and_(
+        version.c.head_id == alias_move.c.head_id, version.c.number == alias_move.c.number, version.c.retired == ""
+    )
     moves = conn.execute(
         select(alias_move.c.id, alias_move.c.number, version.c.id.label("exists"))
-        .outerjoin(version, and_(version.c.head_id == alias_move.c.head_id, version.c.number == alias_move.c.number))
+        .outerjoin(version, there)
         .where(alias_move.c.head_id == head_id, alias_move.c.name == name, alias_move.c.undone.is_(False))
         .order_by(alias_move.c.id.desc())
     )
@@ -68,7 +71,7 @@ def roll_back(conn: Connection, head: OwnedName, head_id: int, name: str) -> int
         passed.append(move.id)
     raise NoEarlierVersion(
         f"The alias {name!r} of {head} points at version {current} and at no other version before it that still "
-        "exists: set the alias to a version by number.",
+        "exists and was not retired: set the alias to a version by number.",
         head=head,
         alias=name,
     )

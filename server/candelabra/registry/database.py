@@ -54,6 +54,17 @@ class Database:
             return datetime.now(UTC)
         return conn.execute(select(func.clock_timestamp())).scalar_one().astimezone(UTC)
 
+    def scrub(self) -> None:
+        """After rows were deleted for good: SQLite's log still has them until it is written back, so do that now.
+
+        PostgreSQL's vacuum does it in its own time. A log that someone still reads is written back later.
+        """
+        if self.is_sqlite:
+            with self._engine.connect() as conn:
+                conn.exec_driver_sql("COMMIT")
+                conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                conn.exec_driver_sql("BEGIN")
+
     def close(self) -> None:
         self._engine.dispose()
 
@@ -107,6 +118,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     _turn_on_wal(cursor)
     cursor.execute("PRAGMA synchronous=FULL")  # an acknowledged commit survives the loss of power
     cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA secure_delete=ON")  # a deleted row is overwritten and not only taken off the list
     cursor.close()
 
 

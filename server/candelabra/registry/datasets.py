@@ -1,12 +1,9 @@
-"""The table of datasets: labelled examples of a tenant, appended to and read from the first row on."""
+"""The table of datasets: labelled examples of a tenant, appended to, read from the first row on, and forgotten."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -23,33 +20,17 @@ from candelabra.errors import (
     LimitExceeded,
     RequestIdReused,
 )
-from candelabra.registry.columns import storable
 from candelabra.registry.database import Database
+from candelabra.registry.examplerows import Batch, duplicate, to_example
+from candelabra.registry.forgetting import Forgetting, Forgotten, Request, forget, tombstones
 from candelabra.registry.paging import page, read_token, size_of, write_token
 from candelabra.registry.schema import append, dataset, example, job
+from candelabra.registry.tenants import lock_tenant
 from candelabra.types import DatasetInfo, Example, JobState, OwnedName, Page
 
 CHUNK = 1000
 REQUEST_ID_LIMIT = 200
 UNENDED = [state.value for state in JobState if not state.ended]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Examples that were checked and counted before the transaction, which is thereby short."""
-
-    rows: Sequence[tuple[str, Sequence[str]]]
-    label_counts: Counter[str]
-    digest: str
-
-    @classmethod
-    def of(cls, examples: Iterable[Example]) -> Batch:
-        rows, counts, digest = [], Counter[str](), hashlib.sha256()
-        for item in examples:
-            rows.append((storable(item.text), [storable(label) for label in item.labels]))
-            counts.update(set(item.labels))
-            digest.update(json.dumps(rows[-1]).encode() + b"\n")
-        return cls(rows, counts, digest.hexdigest())
 
 
 class DatasetTable:
@@ -124,14 +105,46 @@ class DatasetTable:
             conn.execute(delete(dataset).where(dataset.c.id == row.id))
 
     def examples(self, name: OwnedName, rows: int) -> Sequence[Example]:
-        """The first `rows` rows, in the order of their coming."""
+        """Those at positions below `rows` that were not forgotten, in the order of their coming."""
+        return [item for _, item in self.numbered(name, rows)]
+
+    def numbered(self, name: OwnedName, rows: int, start: int = 0) -> Sequence[tuple[int, Example]]:
+        """With their positions, from `start` to below `rows`."""
         with self._database.read() as conn:
-            found = (
-                select(example.c.text, example.c.labels)
-                .where(example.c.dataset_id == find(conn, name).id, example.c.position < rows)
-                .order_by(example.c.position)
-            )
-            return [Example(row.text, tuple(row.labels)) for row in conn.execute(found)]
+            place = example.c.position
+            found = select(example).where(example.c.dataset_id == find(conn, name).id, place >= start, place < rows)
+            return [(row.position, to_example(row)) for row in conn.execute(found.order_by(place))]
+
+    def forget(
+        self,
+        name: OwnedName,
+        ids: Sequence[str] = (),
+        texts: Sequence[str] = (),
+        request_id: str = "",
+        *,
+        everywhere: bool = False,
+    ) -> Forgetting:
+        """Deletes rows for good: those with an id, and those that hold a text, whatever white space is around it, as
+        text, second text or question. `everywhere` takes the texts out of every dataset of the tenant too, and out
+        of the examples that came inside its jobs.
+
+        One transaction. Running jobs that may have read the rows go back to the queue, and begin again without them.
+        A request id forgets once: again, it gives the same answer, without the examples, which are gone.
+        """
+        check_request_id(request_id)
+        request = Request(name, tuple(ids), tuple(texts), request_id, everywhere)
+        request.check()
+        with self._database.write() as conn:
+            lock_tenant(conn, name.tenant)
+            done = forget(conn, request, find(conn, name, lock=True), self._database.now(conn))
+        if done.rows and not done.replayed:
+            self._database.scrub()
+        return done
+
+    def forgotten(self, name: OwnedName) -> Sequence[Forgotten]:
+        """All that the dataset ever lost, the oldest first, also after the dataset itself was deleted."""
+        with self._database.read() as conn:
+            return tombstones(conn, name)
 
 
 def check_request_id(request_id: str) -> None:
@@ -156,7 +169,7 @@ def hide_away(conn: Connection, name: OwnedName, batch: Batch, now: datetime) ->
     if conn.execute(taken).one_or_none() is not None:
         raise Internal(f"The hidden dataset {name} exists already: this is a bug.", dataset=name)
     conn.execute(insert(dataset).values(**_fresh(name, now, hidden=True)))
-    _extend(conn, find(conn, name), batch, now)
+    _extend(conn, find(conn, name, lock=True), batch, now)
 
 
 def _row_to_append_to(conn: Connection, name: OwnedName, now: datetime, *, sqlite: bool) -> Row[Any]:
@@ -171,21 +184,41 @@ def _row_to_append_to(conn: Connection, name: OwnedName, now: datetime, *, sqlit
 
 
 def _fresh(name: OwnedName, now: datetime, *, hidden: bool) -> dict[str, Any]:
-    empty = {"rows": 0, "label_counts": {}, "created": now, "updated": now}
+    empty = {"rows": 0, "next_position": 0, "label_counts": {}, "created": now, "updated": now}
     return {"tenant": name.tenant, "name": name.name, "hidden": hidden, **empty}
 
 
 def _extend(conn: Connection, row: Row[Any], batch: Batch, now: datetime) -> DatasetInfo:
+    _check_ids(conn, row.id, batch)
     for start in range(0, len(batch.rows), CHUNK):
+        first = row.next_position + start
         chunk = [
-            {"dataset_id": row.id, "position": row.rows + start + offset, "text": text, "labels": labels}
-            for offset, (text, labels) in enumerate(batch.rows[start : start + CHUNK])
+            {"dataset_id": row.id, "position": first + offset, **values}
+            for offset, values in enumerate(batch.rows[start : start + CHUNK])
         ]
         conn.execute(insert(example), chunk)
     counts = Counter(row.label_counts) + batch.label_counts
-    changed = {"rows": row.rows + len(batch.rows), "label_counts": dict(sorted(counts.items())), "updated": now}
+    changed = {
+        "rows": row.rows + len(batch.rows),
+        "next_position": row.next_position + len(batch.rows),
+        "label_counts": dict(sorted(counts.items())),
+        "updated": now,
+    }
     conn.execute(update(dataset).where(dataset.c.id == row.id).values(**changed))
     return DatasetInfo(OwnedName(row.tenant, row.name), created=row.created, **changed)
+
+
+def _check_ids(conn: Connection, dataset_id: int, batch: Batch) -> None:
+    """The dataset's row must be locked."""
+    ids = list(batch.ids)
+    for start in range(0, len(ids), CHUNK):
+        taken = select(example.c.id, example.c.position).where(
+            example.c.dataset_id == dataset_id, example.c.id.in_(ids[start : start + CHUNK])
+        )
+        if found := conn.execute(taken.limit(1)).one_or_none():
+            raise duplicate(
+                found.id, batch.ids[found.id], f"which the dataset has already at position {found.position}"
+            )
 
 
 def _answered(conn: Connection, row: Row[Any], request_id: str, batch: Batch) -> tuple[DatasetInfo, int] | None:
@@ -199,7 +232,10 @@ def _answered(conn: Connection, row: Row[Any], request_id: str, batch: Batch) ->
             f"The request_id {request_id!r} has appended other examples to {name}: use a new one for these.",
             request_id=request_id,
         )
-    return DatasetInfo(name, before.rows, before.label_counts, row.created, before.updated), before.appended
+    info = DatasetInfo(
+        name, before.rows, before.label_counts, row.created, before.updated, next_position=before.next_position
+    )
+    return info, before.appended
 
 
 def _remember(conn: Connection, dataset_id: int, request_id: str, batch: Batch, info: DatasetInfo) -> None:
@@ -210,6 +246,7 @@ def _remember(conn: Connection, dataset_id: int, request_id: str, batch: Batch, 
             digest=batch.digest,
             appended=len(batch.rows),
             rows=info.rows,
+            next_position=info.next_position,
             label_counts=dict(info.label_counts),
             updated=info.updated,
         )
@@ -217,4 +254,5 @@ def _remember(conn: Connection, dataset_id: int, request_id: str, batch: Batch, 
 
 
 def _info(row: Row[Any]) -> DatasetInfo:
-    return DatasetInfo(OwnedName(row.tenant, row.name), row.rows, row.label_counts, row.created, row.updated)
+    name = OwnedName(row.tenant, row.name)
+    return DatasetInfo(name, row.rows, row.label_counts, row.created, row.updated, row.next_position)

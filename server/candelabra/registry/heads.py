@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, select, tuple_, update
 
-from candelabra.errors import HeadInUse
-from candelabra.registry import aliases, versions
+from candelabra.errors import HeadInUse, VersionRetired
+from candelabra.registry import aliases, lineage, versions
 from candelabra.registry.database import Database
 from candelabra.registry.paging import page, read_token, size_of, write_token
 from candelabra.registry.schema import head, version
@@ -96,7 +96,14 @@ class HeadTable:
         with self._database.write() as conn:
             change = versions.count_change(conn)
             owner = versions.find_head(conn, ref.head)
-            number = versions.find_version(conn, owner, versions.find_number(conn, ref, owner.id)).version
+            found = versions.find_version(conn, owner, versions.find_number(conn, ref, owner.id))
+            if found.retired:
+                raise VersionRetired(
+                    f"{found.name} was retired ({found.retired}) and cannot serve: choose another version.",
+                    head=ref.head,
+                    version=found.version,
+                )
+            number = found.version
             if expected is not None:
                 aliases.expect(conn, ref.head, owner.id, alias, expected)
             aliases.point(conn, owner.id, alias, number, self._database.now(conn))
@@ -104,7 +111,10 @@ class HeadTable:
             return _info(conn, ref.head)
 
     def roll_back(self, name: OwnedName, alias: str) -> HeadInfo:
-        """Points the alias at the version before; again, at the one before that. Deleted versions are passed over."""
+        """Points the alias at the version before; again, at the one before that.
+
+        Versions that were deleted or retired are passed over.
+        """
         with self._database.write() as conn:
             change = versions.count_change(conn)
             owner = versions.find_head(conn, name)
@@ -141,9 +151,20 @@ class HeadTable:
             return (replace(found, revision=change),)
 
     def digests(self) -> set[str]:
-        """The digests of all versions: what the head store must keep."""
+        """The digests of all versions that may serve: what the head store must keep."""
         with self._database.read() as conn:
-            return set(conn.execute(select(version.c.digest).distinct()).scalars())
+            return set(conn.execute(select(version.c.digest).where(version.c.retired == "").distinct()).scalars())
+
+    def trained_on(self, name: OwnedName) -> Sequence[VersionInfo]:
+        """Every version that the dataset's rows went into, as examples or for validation; without reports."""
+        with self._database.read() as conn:
+            return lineage.trained_on(conn, name)
+
+    def retire(self, targets: Sequence[tuple[OwnedName, int]], why: str) -> lineage.Retired:
+        """Ends the service of versions for good, but for those that an alias still points at."""
+        with self._database.write() as conn:
+            change = versions.count_change(conn)
+            return lineage.retire(conn, targets, why, change, self._database.now(conn))
 
 
 def _info(conn: Connection, name: OwnedName) -> HeadInfo:

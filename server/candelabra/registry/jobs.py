@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from candelabra.errors import JobNotFound, RequestIdReused, TooManyJobs
 from candelabra.registry import datasets, jobrows
+from candelabra.registry.examplerows import Batch
 from candelabra.registry.paging import page, read_token, size_of, write_token
 from candelabra.registry.queue import Beat, JobQueue
-from candelabra.registry.schema import event, job, tenant
+from candelabra.registry.schema import event, job
+from candelabra.registry.tenants import lock_tenant
 from candelabra.types import Example, JobEvent, JobInfo, JobSpec, JobState, OwnedName, Page, Progress
 
 __all__ = ["Beat", "JobTable"]
@@ -36,13 +37,13 @@ class JobTable(JobQueue):
         """
         datasets.check_request_id(spec.request_id)
         inline = [
-            (name, datasets.Batch.of(rows))
+            (name, Batch.of(rows, ids_once=False))
             for name, rows in ((spec.dataset, examples), (spec.validation, validation))
             if name is not None and rows is not None
         ]
         who = spec.head.tenant
         with self._database.write() as conn:
-            self._lock_tenant(conn, who)
+            lock_tenant(conn, who)
             if before := _made_before(conn, who, spec.request_id, digest):
                 return jobrows.to_job(before), False
             _check_room(conn, who, max_queued)
@@ -112,11 +113,6 @@ class JobTable(JobQueue):
             rows = conn.execute(select(job.c.state, func.count().label("jobs")).group_by(job.c.state)).all()
         found = {row.state: row.jobs for row in rows}
         return {state: found.get(state.value, 0) for state in JobState}
-
-    def _lock_tenant(self, conn: Connection, name: str) -> None:
-        if not self._database.is_sqlite:  # where one writer at a time is the rule
-            conn.execute(postgresql_insert(tenant).values(name=name).on_conflict_do_nothing())
-            conn.execute(select(tenant).where(tenant.c.name == name).with_for_update())
 
 
 def _of_tenant(conn: Connection, tenant: str, job_id: str) -> Row[Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select, update
 
 from candelabra.errors import Internal
 from candelabra.registry import jobrows, versions
@@ -130,6 +130,26 @@ class JobQueue:
                     jobrows.move(conn, row, JobState.QUEUED, now, "Its server stopped.", owner=None, lease=None)
                     back += 1
             return back
+
+
+def send_back(conn: Connection, tenant: str, datasets: Sequence[str], now: datetime) -> int:
+    """Puts running jobs that read one of the datasets back into the queue, for their rows are not what they were.
+
+    Waiting ones are locked too: a claim passes them over until the transaction ends. Their workers learn of it at the
+    next heartbeat, and cannot publish any more.
+    """
+    reads = job.c.dataset.in_(datasets) | job.c.validation.in_(datasets)
+    unended = job.c.state.in_([state.value for state in JobState if not state.ended])
+    found = select(job).where(job.c.tenant == tenant, reads, unended).order_by(job.c.seq).with_for_update()
+    back = 0
+    for row in conn.execute(found).all():
+        if row.state == JobState.RUNNING and row.cancel_requested:
+            _cancel(conn, row, now)
+        elif row.state == JobState.RUNNING:
+            values = {"owner": None, "lease": None, "attempt": row.attempt - 1}
+            jobrows.move(conn, row, JobState.QUEUED, now, "Rows of its examples were forgotten.", **values)
+            back += 1
+    return back
 
 
 def _next(now: datetime) -> Select[Any]:

@@ -62,6 +62,7 @@ version = Table(
     Column("dataset_rows", BigInteger, nullable=False),
     Column("job", Words, nullable=False),
     Column("report", Json, nullable=False),
+    Column("retired", Words, nullable=False, server_default=""),
     UniqueConstraint("head_id", "number"),
     Index(None, "digest"),
 )
@@ -98,9 +99,13 @@ dataset = Table(
     Column("label_counts", Json, nullable=False),
     Column("created", Utc, nullable=False),
     Column("updated", Utc, nullable=False),
+    Column("next_position", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("tenant", "name"),
 )
 
+# A position is never given twice: it names a row for ever, also after the row was forgotten. `more` holds what only
+# some tasks have. The keys are digests by which a text is found. That an id comes once is seen to under the lock of
+# the dataset and not by the index, because the examples inside one Adapt may repeat one: they are dropped and counted.
 example = Table(
     "dataset_example",
     metadata,
@@ -108,6 +113,36 @@ example = Table(
     Column("position", BigInteger, primary_key=True),
     Column("text", Words, nullable=False),
     Column("labels", Json, nullable=False),
+    Column("more", Json),
+    Column("id", Key),
+    Column("text_key", Key, nullable=False, server_default=""),
+    Column("other_key", Key),
+    Index(None, "dataset_id", "id"),
+    Index(None, "dataset_id", "text_key"),
+    Index(None, "dataset_id", "other_key"),
+)
+
+# What is left of rows that were forgotten: how many, when, on whose request; never a text or an id. One row for each
+# dataset that a request touched. `request` and `removed` are salted digests, which cannot be compared across rows.
+tombstone = Table(
+    "tombstone",
+    metadata,
+    Column("seq", Serial, primary_key=True),
+    Column("tenant", Key, nullable=False),
+    Column("dataset", Key, nullable=False),
+    Column("asked", Key, nullable=False),
+    Column("hidden", Boolean, nullable=False),
+    Column("request_id", Key),
+    Column("time", Utc, nullable=False),
+    Column("salt", Words, nullable=False),
+    Column("request", Words, nullable=False),
+    Column("removed", Words, nullable=False),
+    Column("positions", Json, nullable=False),
+    Column("label_counts", Json, nullable=False),
+    Column("rows_left", BigInteger, nullable=False),
+    Column("missing", BigInteger, nullable=False),
+    Index(None, "tenant", "dataset"),
+    Index(None, "tenant", "request_id"),
 )
 
 # What an append with a request id answered, so that a retry gets the same answer.
@@ -121,6 +156,7 @@ append = Table(
     Column("rows", BigInteger, nullable=False),
     Column("label_counts", Json, nullable=False),
     Column("updated", Utc, nullable=False),
+    Column("next_position", BigInteger, nullable=False, server_default="0"),
 )
 
 job = Table(

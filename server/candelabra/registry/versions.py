@@ -107,6 +107,7 @@ def to_version(row: Row[Any], owner: Row[Any], labels: Callable[[str], tuple[str
         job=row.job,
         report=getattr(row, "report", {}),
         revision=owner.revision,
+        retired=row.retired,
     )
 
 
