@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+COPY = 0.97
+"""Cosine of two centred vectors from which their texts count as one."""
+TABLES, BITS, NEIGHBOURS = 12, 12, 8
+LEAKED = 0.5
+"""Fewer groups a row than this: the rows are copies of a few. Sets of short questions have 0.9 and more."""
 
 
 def folds(targets: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -40,3 +48,46 @@ def _strata(targets: np.ndarray) -> np.ndarray:
     often = targets.sum(axis=0)
     rarity = np.where(targets > 0, often[None, :], np.iinfo(np.int64).max)
     return np.asarray(np.where(targets.any(axis=1), rarity.argmin(axis=1), targets.shape[1]))
+
+
+def near_copies(features: np.ndarray, digests: np.ndarray, seed: int = 0) -> np.ndarray:
+    """The group, from 0, of each row [n]: rows of one digest, or of nearly one vector, are copies of one another.
+
+    Features are [n, d]. They are centred, because every text of a domain points much the same way, and compared only
+    where random hyperplanes put both on the same side (Charikar 2002): about 256 n d operations, not n * n * d.
+    """
+    rows = len(features)
+    _, same = np.unique(digests, return_inverse=True)
+    x = np.asarray(features, np.float32)
+    x = x - x.mean(axis=0)
+    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    planes = np.random.default_rng(seed).normal(size=(x.shape[1], TABLES * BITS)).astype(np.float32)
+    sides = (x @ planes > 0).reshape(rows, TABLES, BITS)
+    keys = sides @ (1 << np.arange(BITS))
+    edges = [np.stack([np.arange(rows), _first_of(same)[same]])]
+    for table in range(TABLES):
+        order = np.argsort(keys[:, table], kind="stable")
+        sorted_keys = keys[order, table]
+        # Copies of one text lie side by side in a bucket only by chance, so each row meets several neighbours.
+        for step in range(1, NEIGHBOURS + 1):
+            one, other = order[:-step], order[step:]
+            alike = sorted_keys[:-step] == sorted_keys[step:]
+            if not alike.any():
+                break
+            one, other = one[alike], other[alike]
+            close = np.einsum("nd,nd->n", x[one], x[other]) > COPY
+            edges.append(np.stack([one[close], other[close]]))
+    first, second = np.concatenate(edges, axis=1)
+    graph = coo_matrix((np.ones(len(first), np.int8), (first, second)), shape=(rows, rows))
+    return np.asarray(connected_components(graph, directed=False)[1])
+
+
+def _first_of(groups: np.ndarray) -> np.ndarray:
+    """The first row of each group, groups being numbered from 0."""
+    return np.asarray(np.unique(groups, return_index=True)[1])
+
+
+def representatives(groups: np.ndarray) -> np.ndarray | None:
+    """One row of each group where most rows are copies, sorted; None where copies are too few to flatter scores."""
+    first = _first_of(groups)
+    return np.sort(first) if len(first) < LEAKED * len(groups) else None

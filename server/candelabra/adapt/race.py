@@ -1,0 +1,92 @@
+"""Which of several methods is the head: the simplest that is not measurably worse than the best. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import log_expit, logsumexp
+
+from candelabra.adapt import calibration
+from candelabra.types import Method, TaskKind
+
+SIMPLICITY = (
+    Method.CLOSED_FORM,
+    Method.PROTOTYPE,
+    Method.LOGREG,
+    Method.HYBRID,
+    Method.DENSE,
+    Method.LAYER_MIX,
+    Method.TOP_K,
+)
+"""From the simplest on: one solve; means; one convex fit; a stack of two; a network; attention; the encoder itself."""
+
+SECONDS = {
+    Method.LOGREG: (0.2, 2e-6, 0.0),
+    Method.DENSE: (2.0, 2e-5, 0.0),
+    Method.LAYER_MIX: (5.0, 0.0, 2e-4),
+    Method.TOP_K: (10.0, 0.0, 1e-3),
+}
+"""Rough costs on one core: seconds to begin, and by rows x (labels + 50) and by tokens."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entrant:
+    """A method's loss on each of the `rows` that its scoring models had not seen, and what it took."""
+
+    method: Method
+    rows: np.ndarray
+    losses: np.ndarray
+    seconds: float
+
+
+def losses(logits: np.ndarray, targets: np.ndarray, kind: TaskKind) -> np.ndarray:
+    """The loss of each row [n]: log loss after the calibration that the head would get, or the squared error."""
+    if kind is TaskKind.REGRESSION:
+        return np.asarray((logits[:, 0] - targets) ** 2)
+    if kind is TaskKind.MULTI_LABEL:
+        scale, bias = calibration.platt(logits, targets)
+        return np.asarray(-log_expit((2.0 * targets - 1.0) * (logits * scale + bias)).sum(axis=1))
+    z = logits / calibration.temperature(logits, targets)
+    return np.asarray(logsumexp(z, axis=1) - z[np.arange(len(z)), targets])
+
+
+def winner(entrants: Sequence[Entrant]) -> tuple[Entrant, dict[Method, float]]:
+    """The simplest within one standard error of the best on the rows that all were scored on, and mean losses.
+
+    The error is that of the paired difference: what one row costs varies far more than what it costs one method more
+    than another. Without a shared row the simplest wins.
+    """
+    ordered = sorted(entrants, key=lambda one: SIMPLICITY.index(one.method))
+    shared = ordered[0].rows
+    for one in ordered[1:]:
+        shared = np.intersect1d(shared, one.rows)
+    if len(shared) == 0:
+        return ordered[0], {one.method: math.nan for one in ordered}
+    on = {one.method: _on(one, shared) for one in ordered}
+    means = {method: float(values.mean()) for method, values in on.items()}
+    best = min(ordered, key=lambda one: means[one.method])
+    for one in ordered:
+        gap = on[one.method] - on[best.method]
+        if one is best or gap.mean() <= gap.std() / math.sqrt(len(shared)):
+            return one, means
+    return best, means
+
+
+def affordable(method: Method, rows: int, labels: int, tokens: int, left: float) -> bool:
+    """Whether a method is likely to end within the seconds left."""
+    begin, by_row, by_token = SECONDS[method]
+    return begin + by_row * rows * (labels + 50) + by_token * tokens <= left
+
+
+def words(entrants: Sequence[Entrant], means: dict[Method, float]) -> str:
+    """The race for the report: method, mean loss, seconds."""
+    return "; ".join(f"{one.method.value} {means[one.method]:.4f} in {one.seconds:.1f} s" for one in entrants)
+
+
+def _on(one: Entrant, shared: np.ndarray) -> np.ndarray:
+    order = np.argsort(one.rows)
+    found: np.ndarray = one.losses[order[np.searchsorted(one.rows, shared, sorter=order)]]
+    return found
