@@ -1,114 +1,254 @@
-"""Test scores through the served API, beside the plain probe and the bag-of-words floor."""
+"""Test scores of every dataset through the served API, beside floor, probe and full fine-tuning.
+
+`python -m bench.quality` measures what is not yet in bench/results/quality.json and writes each result as soon as it
+is there, so that it can be stopped and goes on where it was. `--table` writes the tables of what is there.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from sklearn.metrics import accuracy_score, f1_score
-from sklearn.preprocessing import MultiLabelBinarizer
+import numpy as np
 
-from bench import datasets
+from bench import datasets, suite
 from bench.measure import table
+from bench.suite import CASES, Case
 from candelabra.testing.server import start_server
 from candelabra_client import Client
 
-AT_ONCE = 128
+RESULTS = Path(__file__).parent / "results"
+AT_ONCE = 64
+COVERAGE = 0.9
+METHODS = {
+    "classification": ("auto", "closed_form", "hybrid", "logreg", "prototype", "dense", "layer_mix", "top_k"),
+    "pairs": ("auto", "closed_form", "hybrid", "top_k"),
+    "entities": ("auto",),
+    "answers": ("auto",),
+}
+SHOTS = (8, 16, 64)
+FEW = ("financial_phrasebank", "banking77", "sst2", "cuad_clauses")
+FEW_METHODS = ("auto", "closed_form", "prototype", "logreg", "hybrid")
+SEEDS = (0, 1, 2)
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A dataset with the scores to compare with, on the same test split.
-
-    `probe` is logistic regression on the backbone's last-layer mean; `floor` the bag of words of the dataset's README.
-    """
-
-    dataset: str
-    domain: str
-    task: str
-    metric: str
-    probe: float
-    floor: float
+def load(name: str) -> dict[str, Any]:
+    """One file of results: fine_tune, probes or quality."""
+    path = RESULTS / f"{name}.json"
+    found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return found
 
 
-CASES = (
-    Case("finance/financial_phrasebank", "finance", "sentiment", "accuracy", 0.766, 0.768),
-    Case("finance/banking77", "finance", "classification", "accuracy", 0.928, 0.910),
-    Case("medical/ade_corpus", "medical", "classification", "accuracy", 0.855, 0.871),
-    Case("medical/medical_abstracts", "medical", "classification", "accuracy", 0.601, 0.607),
-    Case("legal/cuad_clauses", "legal", "clause_type", "accuracy", 0.786, 0.846),
-    Case("legal/unfair_tos", "legal", "unfair_terms", "micro F1", 0.438, 0.664),
-)
+def save(name: str, results: dict[str, Any]) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
-def test_score(client: Client, head: str, rows: Sequence[tuple[str, list[str]]], metric: str) -> float:
-    """The head's decisions on `rows`, scored."""
-    decided: list[tuple[str, ...]] = []
-    for start in range(0, len(rows), AT_ONCE):
-        texts = [text for text, _ in rows[start : start + AT_ONCE]]
-        decided += [answer[0].labels for answer in client.predict(texts, head, top_k=1, timeout=300)]
-    truth = [labels for _, labels in rows]
-    if metric == "accuracy":
-        return float(accuracy_score([labels[0] for labels in truth], [labels[0] for labels in decided]))
-    coder = MultiLabelBinarizer().fit([*truth, *decided])
-    return float(f1_score(coder.transform(truth), coder.transform(decided), average="micro"))
+def measure(client: Client, case: Case, method: str, seed: int, shots: int = 0, budget: float = 0.0) -> dict[str, Any]:
+    """One Adapt on the train split and one pass over the test split."""
+    train = datasets.rows(case.dataset, "train")
+    if shots:
+        train = datasets.few(train, shots, seed)
+    test = datasets.rows(case.dataset, "test")
+    head = f"bench/{case.name}-{method}-{shots}-{seed}".replace("_", "-")
+    began = time.perf_counter()
+    job = client.adapt(
+        head,
+        [datasets.example(row) for row in train],
+        domain=case.domain,
+        task=case.task,
+        method=method,
+        seed=seed,
+        budget_seconds=budget,
+    ).wait(7200)
+    took = time.perf_counter() - began
+    if not job.head_version or job.report is None:
+        job.raise_for_state()
+        raise RuntimeError(f"{head} ended as {job.state} without a version")
+    given: list[Any] = []
+    began = time.perf_counter()
+    for start in range(0, len(test), AT_ONCE):
+        asked = [datasets.asked(row) for row in test[start : start + AT_ONCE]]
+        given += [
+            answer[0]
+            for answer in client.predict(asked, job.head_version, coverage=COVERAGE, outside=True, timeout=600)
+        ]
+    found = np.array(suite.parts(case, test, given))
+    low, high = suite.interval(case, found)
+    return {
+        "test": suite.score(case, found),
+        "low": low,
+        "high": high,
+        "seconds": took,
+        "predict_seconds": time.perf_counter() - began,
+        "by_phase": dict(job.report.seconds),
+        "state": job.state,
+        "gate": job.report.gate.reason if job.report.gate else "",
+        "chosen": dict(job.report.chosen),
+        "evaluation": job.report.evaluation,
+        "estimate": score.value if (score := job.report.score()) else None,
+        "bytes": client.heads.version(job.head_version).bytes,
+        **trust(case, test, given),
+    }
 
 
-def run(methods: Sequence[str] = ("closed_form", "dense"), only: str = "") -> str:
-    rows = []
-    with start_server(max_inputs=AT_ONCE) as server, Client(server.address) as client:
-        for case in CASES:
-            if only and only not in case.dataset:
+def trust(case: Case, rows: Sequence[dict[str, Any]], given: Sequence[Any]) -> dict[str, Any]:
+    """Calibration error and coverage on the test split."""
+    found: dict[str, Any] = {}
+    if case.metric == "accuracy":
+        sure = np.array([one.probabilities[0] if one.probabilities else 0.0 for one in given])
+        right = np.array([one.label == row["label"] for one, row in zip(given, rows, strict=True)], float)
+        bins = np.minimum((sure * 15).astype(int), 14)
+        gap = np.bincount(bins, weights=right - sure, minlength=15)
+        found["ece"] = float(np.abs(gap).sum() / len(sure))
+        found["reliability"] = [
+            [float(np.bincount(bins, weights=what, minlength=15)[at]) for what in (np.ones(len(sure)), sure, right)]
+            for at in range(15)
+        ]
+    if given and given[0].prediction_set is not None:
+        wanted = [set(row.get("labels", [row.get("label")])) for row in rows]
+        sets = [set(one.prediction_set.labels) for one in given]
+        carry = [at for at, labels in enumerate(wanted) if labels]
+        found["coverage"] = float(np.mean([wanted[at] <= sets[at] for at in carry]))
+        found["set_size"] = float(np.mean([len(sets[at]) for at in carry]))
+    elif given and given[0].interval is not None:
+        inside = [one.interval.low <= row["target"] <= one.interval.high for one, row in zip(given, rows, strict=True)]
+        found["coverage"] = float(np.mean(inside))
+    if given and given[0].outside is not None:
+        found["outside"] = float(np.mean([one.outside.flag for one in given]))
+    return found
+
+
+def wanted(only: Sequence[str], methods: Sequence[str], few: bool) -> list[tuple[str, Case, str, int, int]]:
+    """(key, case, method, seed, shots) of everything to measure, the quick first."""
+    found = []
+    for case in CASES:
+        if only and case.name not in only:
+            continue
+        for method in methods or METHODS[case.group]:
+            if method in METHODS[case.group]:
+                found.append((f"{case.name}/{method}/full/0", case, method, 0, 0))
+        if few and case.name in FEW:
+            for shots in SHOTS:
+                for seed in SEEDS:
+                    for method in methods or FEW_METHODS:
+                        if method in FEW_METHODS:
+                            found.append((f"{case.name}/{method}/{shots}/{seed}", case, method, seed, shots))
+    return found
+
+
+def run(only: Sequence[str] = (), methods: Sequence[str] = (), few: bool = True, budget: float = 0.0) -> str:
+    results = load("quality")
+    with start_server(max_inputs=256) as server, Client(server.address) as client:
+        for key, case, method, seed, shots in wanted(only, methods, few):
+            if key in results:
                 continue
-            data = datasets.load(case.dataset)
-            name = case.dataset.rpartition("/")[2].replace("_", "-")
-            client.datasets.append(f"bench/{name}", data.train)
-            for method in methods:
-                began = time.perf_counter()
-                handle = client.adapt(
-                    f"bench/{name}-{method.replace('_', '-')}",
-                    dataset=f"bench/{name}",
-                    domain=case.domain,
-                    task=case.task,
-                    method=method,
+            try:
+                results[key] = measure(client, case, method, seed, shots, budget)
+                print(f"{key}: {results[key]['test']:.4f} in {results[key]['seconds']:.1f} s", flush=True)
+            except Exception as error:  # one method's failure is a result too, and the others go on
+                results[key] = {"error": f"{type(error).__name__}: {error}"[:400]}
+                print(f"{key}: {results[key]['error']}", flush=True)
+            save("quality", results)
+    return tables()
+
+
+def tables() -> str:
+    """Full training sets with the share of the gap that is closed; then few-shot means."""
+    found, probes, tuned = load("quality"), load("probes"), load("fine_tune")
+    full = []
+    for case in CASES:
+        probe = probes.get(case.name, {}).get("test")
+        best = tuned.get(case.dataset, {}).get("test")
+        for method in METHODS[case.group]:
+            one = found.get(f"{case.name}/{method}/full/0")
+            if one is None:
+                continue
+            if "error" in one:
+                full.append((case.name, case.metric, method, one["error"][:80], *[""] * 9))
+                continue
+            closed = gap_closed(one["test"], probe, best)
+            full.append(
+                (
+                    case.name,
+                    case.metric,
+                    method,
+                    f"{one['test']:.3f}",
+                    f"{one['low']:.3f}-{one['high']:.3f}",
+                    f"{case.floor:.3f}",
+                    _number(probe),
+                    _number(best),
+                    "" if closed is None else f"{closed:.2f}",
+                    f"{one['seconds']:.0f}",
+                    _number(one.get("ece")),
+                    _number(one.get("coverage")),
+                    one["state"],
                 )
-                job = handle.wait(3600)
-                took = time.perf_counter() - began
-                report = job.report
-                score = test_score(client, job.head_version, data.test, case.metric)
-                seconds = dict(report.seconds)
-                rows.append(
-                    (
-                        name,
-                        method,
-                        case.metric,
-                        f"{score:.4f}",
-                        f"{case.probe:.3f}",
-                        f"{case.floor:.3f}",
-                        "yes" if score >= case.probe else "NO",
-                        "yes" if score >= case.floor else "no",
-                        job.state,
-                        f"{took:.1f}",
-                        f"{seconds.get('encode', 0):.1f}",
-                        ", ".join(f"{key}={value}" for key, value in sorted(report.chosen.items())),
-                    )
-                )
-                print(rows[-1], flush=True)
-    return table(
-        (
-            "dataset",
-            "method",
-            "metric",
-            "test",
-            "probe",
-            "floor",
-            ">= probe",
-            ">= floor",
-            "gate",
-            "Adapt, s",
-            "of it encoding, s",
-            "chosen",
-        ),
-        rows,
-    )
+            )
+    headings = (
+        "dataset", "metric", "method", "test", "95 %", "floor", "probe", "full fine-tune", "gap closed", "Adapt, s",
+        "ECE", "90 % sets cover", "gate",
+    )  # fmt: skip
+    return f"{table(headings, full)}\n\n{_few_table(found)}\n\n{_means(found, probes, tuned)}"
+
+
+def gap_closed(ours: float, probe: float | None, best: float | None) -> float | None:
+    """None where full fine-tuning is not known or gains nothing over the probe."""
+    if probe is None or best is None or best - probe < 0.005:
+        return None
+    return (ours - probe) / (best - probe)
+
+
+def _few_table(found: dict[str, Any]) -> str:
+    rows = []
+    for case in CASES:
+        for shots in SHOTS:
+            for method in FEW_METHODS:
+                keys = [f"{case.name}/{method}/{shots}/{seed}" for seed in SEEDS]
+                scores = [found[key]["test"] for key in keys if "test" in found.get(key, {})]
+                seconds = [found[key]["seconds"] for key in keys if "test" in found.get(key, {})]
+                if scores:
+                    spread = f"{np.mean(scores):.3f} ± {np.std(scores):.3f}"
+                    rows.append((case.name, shots, method, spread, len(scores), f"{np.median(seconds):.1f}"))
+    return table(("dataset", "examples a label", "method", "test", "seeds", "Adapt, s"), rows)
+
+
+def _means(found: dict[str, Any], probes: dict[str, Any], tuned: dict[str, Any]) -> str:
+    rows = []
+    for group in METHODS:
+        gaps = []
+        for case in (case for case in CASES if case.group == group):
+            one = found.get(f"{case.name}/auto/full/0", {})
+            best, probe = tuned.get(case.dataset, {}).get("test"), probes.get(case.name, {}).get("test")
+            closed = gap_closed(one["test"], probe, best) if "test" in one else None
+            if closed is not None:
+                gaps.append(closed)
+        if gaps:
+            rows.append((group, f"{np.mean(gaps):.2f}", len(gaps)))
+    return table(("tasks", "gap closed by AUTO, mean", "datasets"), rows)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("datasets", nargs="*", help="names such as banking77; none means all")
+    parser.add_argument("--method", action="append", default=[], help="only this method; may be repeated")
+    parser.add_argument("--no-few", action="store_true", help="leave the few-shot runs out")
+    parser.add_argument("--budget", type=float, default=0.0, help="seconds that AUTO may race; 0: the server's default")
+    parser.add_argument("--table", action="store_true", help="measure nothing, print the tables")
+    asked = parser.parse_args()
+    if asked.table:
+        print(tables())
+        return
+    print(run(asked.datasets, asked.method, not asked.no_few, asked.budget))
+
+
+if __name__ == "__main__":
+    main()
