@@ -9,7 +9,7 @@ from records import ROWS, THREADS, draft, every_page, examples, spec, start, tog
 
 from candelabra import errors
 from candelabra.registry import Registry
-from candelabra.types import Example, OwnedName
+from candelabra.types import Example, OwnedName, Span
 
 
 def test_examples_come_back_in_order(registry: Registry) -> None:
@@ -21,6 +21,51 @@ def test_examples_come_back_in_order(registry: Registry) -> None:
     assert registry.datasets.examples(ROWS, 1500) == odd + examples(1498)
     assert registry.datasets.examples(ROWS, 10**9) == odd + examples(2500)
     assert registry.datasets.get(ROWS) == info
+
+
+def test_examples_of_every_task_come_back_as_they_were(registry: Registry) -> None:
+    rows = [
+        Example("ä cup 😀", ("x",), text_pair="a mug", id="a"),
+        Example("warm", target=0.0),
+        Example("hot", target=-1.5e-9),
+        Example("Mia drank tea", spans=(Span(0, 3, "PERSON"), Span(10, 13, "DRINK")), id="b"),
+        Example("Mia drank tea", question="who?", spans=(Span(0, 3, ""),)),
+        Example("Mia drank tea", tags=("B-PERSON", "O", "B-DRINK")),
+        Example("unsure", soft={"x": 0.25, "y": 0.75}),
+        Example("voted", votes=(("by word", "x"), ("by length", "y"))),
+        Example("nothing at all"),
+    ]
+    info, _ = registry.datasets.append(ROWS, rows)
+    assert registry.datasets.examples(ROWS, 99) == rows
+    assert info.label_counts == {"DRINK": 2, "PERSON": 2, "x": 1}
+    hidden = OwnedName("acme", "job-1")
+    registry.jobs.create("1", spec(), "d", rows, None, 9)
+    assert registry.datasets.examples(hidden, 99) == rows
+
+
+def test_a_target_that_is_no_number_is_kept_for_training_to_refuse(registry: Registry) -> None:
+    registry.datasets.append(ROWS, [Example("a", target=float("nan")), Example("b", target=float("inf"))])
+    found = registry.datasets.examples(ROWS, 9)
+    assert [str(item.target) for item in found] == ["nan", "inf"]
+
+
+def test_an_id_comes_once_in_a_dataset(registry: Registry) -> None:
+    registry.datasets.append(ROWS, [Example("a", ("x",), id="1"), Example("b", ("x",)), Example("c", ("x",))])
+    for rows, row in (
+        ([Example("d", ("x",), id="2"), Example("e", ("x",), id="2")], "1"),
+        ([Example("d", ("x",), id="2"), Example("e", ("x",), id="1")], "1"),
+    ):
+        with pytest.raises(errors.DuplicateId) as refused:
+            registry.datasets.append(ROWS, rows)
+        assert (refused.value.metadata["row"], refused.value.metadata["field"]) == (row, f"examples[{row}].id")
+    assert registry.datasets.get(ROWS).rows == 3
+    registry.datasets.append(OwnedName("acme", "other"), [Example("a", ("x",), id="1")])
+    with pytest.raises(errors.InvalidArgument):
+        registry.datasets.append(ROWS, [Example("d", ("x",), id="i" * 201)])
+    # The examples inside one Adapt may repeat one: training drops and counts them.
+    twice = [Example("d", ("x",), id="2"), Example("e", ("x",), id="2")]
+    registry.jobs.create("1", spec(), "d", twice, None, 9)
+    assert registry.datasets.examples(OwnedName("acme", "job-1"), 9) == twice
 
 
 def test_a_request_id_appends_once(registry: Registry) -> None:
@@ -65,6 +110,13 @@ def test_what_cannot_be_stored_is_refused(registry: Registry, bad: str) -> None:
     writes: Sequence[Callable[[], object]] = (
         lambda: registry.datasets.append(ROWS, [Example(bad, ("x",))], "", 100),
         lambda: registry.datasets.append(ROWS, [Example("x", (bad,))], "", 100),
+        lambda: registry.datasets.append(ROWS, [Example("x", text_pair=bad)]),
+        lambda: registry.datasets.append(ROWS, [Example("x", question=bad)]),
+        lambda: registry.datasets.append(ROWS, [Example("x", spans=(Span(0, 1, bad),))]),
+        lambda: registry.datasets.append(ROWS, [Example("x", tags=(bad,))]),
+        lambda: registry.datasets.append(ROWS, [Example("x", soft={bad: 1.0})]),
+        lambda: registry.datasets.append(ROWS, [Example("x", votes=(("f", bad),))]),
+        lambda: registry.datasets.append(ROWS, [Example("x", id=bad)]),
         lambda: registry.datasets.append(ROWS, examples(1), bad, 100),
         lambda: registry.heads.get(OwnedName("acme", bad)),
         lambda: registry.heads.add(draft(), bad),

@@ -41,7 +41,7 @@ class DatasetTable:
         self._database = database
 
     def append(
-        self, name: OwnedName, examples: Iterable[Example], request_id: str = "", max_rows: int = 2**63 - 1
+        self, name: OwnedName, examples: Iterable[Example], request_id: str = "", max_rows: int = 2**62
     ) -> tuple[DatasetInfo, int]:
         """Appends all or nothing; gives the dataset as it then is, and the number of rows appended.
 

@@ -69,12 +69,14 @@ def to_example(row: Row[Any]) -> Example:
         soft=more.get("soft", {}),
         votes=tuple((voter, label) for voter, label in more.get("votes", ())),
         id=row.id or "",
+        tags=tuple(more.get("tags", ())),
     )
 
 
 def labels_of(item: Example) -> set[str]:
     """What a dataset counts: the labels of a row, and the types of its named entities."""
-    return {*item.labels, *(span.label for span in item.spans if span.label)}
+    types = {tag[2:] for tag in item.tags if tag[:2] in ("B-", "I-")}
+    return {*item.labels, *types, *(span.label for span in item.spans if span.label)}
 
 
 def key(text: str) -> str:
@@ -113,6 +115,7 @@ def _more(item: Example) -> dict[str, Any]:
         "target": None if item.target is None else float(item.target),
         "spans": [[span.start, span.end, storable(span.label)] for span in item.spans],
         "soft": {storable(label): float(weight) for label, weight in item.soft.items()},
+        "tags": [storable(tag) for tag in item.tags],
         "votes": [[storable(voter), storable(label)] for voter, label in item.votes],
     }
     return {name: value for name, value in made.items() if value not in (None, "", [], {})}

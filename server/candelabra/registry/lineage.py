@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, exists, or_, select, update
+from sqlalchemy import Connection, and_, exists, or_, select, update
 
 from candelabra.registry import aliases, versions
 from candelabra.registry.schema import head, job, version
@@ -38,7 +38,7 @@ def trained_on(conn: Connection, name: OwnedName) -> Sequence[VersionInfo]:
         .order_by(head.c.tenant, head.c.name, version.c.number)
     )
     labels = versions.parser_of_labels()
-    rows: Sequence[Row[Any]] = conn.execute(found).all()
+    rows: list[Any] = list(conn.execute(found))
     names = {row.head_id: OwnedName(row.head_tenant, row.head_name) for row in rows}
     owners = {id_: versions.find_head(conn, name) for id_, name in names.items()}
     return [versions.to_version(row, owners[row.head_id], labels) for row in rows]
