@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from candelabra.errors import InvalidArgument, InvalidText, LimitExceeded, NoExamples
 from candelabra.settings import Settings
-from candelabra.types import Example
+from candelabra.types import Example, Input
 
 
 class Limits:
@@ -35,12 +35,17 @@ class Limits:
         if "\0" in text:
             raise InvalidText(f"The text in {where} holds a NUL character: remove it.", field=where)
 
-    def inputs(self, texts: Sequence[str]) -> None:
-        if not texts:
+    def inputs(self, inputs: Sequence[Input | str]) -> None:
+        if not inputs:
             raise InvalidArgument("The request has no inputs: send at least one text.", field="inputs")
-        self.within("max_inputs", len(texts), "Inputs in one request")
-        for index, text in enumerate(texts):
-            self.text(text, f"inputs[{index}]")
+        self.within("max_inputs", len(inputs), "Inputs in one request")
+        for index, given in enumerate(inputs):
+            one = Input(given) if isinstance(given, str) else given
+            self.text(one.text, f"inputs[{index}]")
+            if one.text_pair:
+                self.text(one.text_pair, f"inputs[{index}].text_pair")
+            if one.question:
+                self.text(one.question, f"inputs[{index}].question")
 
     def heads(self, heads: Sequence[str]) -> None:
         if not heads:
@@ -49,8 +54,15 @@ class Limits:
 
     def example(self, example: Example, where: str) -> None:
         self.text(example.text, f"{where}.text")
-        for label in example.labels:
+        if example.text_pair:
+            self.text(example.text_pair, f"{where}.text_pair")
+        if example.question:
+            self.text(example.question, f"{where}.question")
+        for label in (*example.labels, *example.soft, *(label for _, label in example.votes)):
             self.label(label, f"{where}.labels")
+        for label in {span.label for span in example.spans if span.label}:
+            self.label(label, f"{where}.spans")
+        self.within("max_label_chars", len(example.id), f"Characters in {where}.id")
 
     def label(self, label: str, where: str) -> None:
         self.within("max_label_chars", len(label), f"Characters in a label of {where}")

@@ -54,7 +54,7 @@ class Ask:
     head: OwnedName
     domain: str = ""
     task: str = ""
-    method: Method = Method.CLOSED_FORM
+    method: Method = Method.AUTO
     options: Mapping[str, object] = field(default_factory=dict)
     examples: Sequence[Example] | None = None
     dataset: OwnedName | None = None
@@ -64,6 +64,11 @@ class Ask:
     force: bool = False
     seed: int = 0
     request_id: str = ""
+    gate: Mapping[str, float] = field(default_factory=dict)
+    strict: bool = False
+    label_descriptions: Mapping[str, str] = field(default_factory=dict)
+    budget_seconds: float = 0.0
+    self_training: int = 0
 
 
 class Pulse:
@@ -125,6 +130,11 @@ class Jobs:
             force=ask.force,
             seed=ask.seed,
             request_id=ask.request_id,
+            gate=dict(ask.gate),
+            strict=ask.strict,
+            label_descriptions=dict(ask.label_descriptions),
+            budget_seconds=ask.budget_seconds,
+            self_training=ask.self_training,
         )
         job, created = await asyncio.to_thread(
             self.registry.jobs.create,

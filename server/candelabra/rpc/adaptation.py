@@ -7,6 +7,7 @@ from typing import Any
 
 from candelabra.adapt.service import Ask, Jobs
 from candelabra.rpc import convert
+from candelabra.rpc.examples import examples
 from candelabra.types import OwnedName, check_name
 from candelabra.v1 import adaptation_pb2, adaptation_pb2_grpc
 
@@ -25,14 +26,19 @@ class Adaptation(adaptation_pb2_grpc.AdaptationServicer):
             task=request.task,
             method=convert.method(request.method),
             options=convert.options(request),
-            examples=convert.examples(request.examples.examples) if inline else None,
+            examples=examples(request.examples.examples) if inline else None,
             dataset=OwnedName.parse(request.dataset, "dataset") if request.dataset else None,
-            validation=convert.examples(request.validation.examples) or None,
+            validation=examples(request.validation.examples) or None,
             alias=request.alias,
             promote=not request.no_promote,
             force=request.force,
             seed=request.seed,
             request_id=request.request_id,
+            gate=convert.gate(request.gate),
+            strict=request.strict,
+            label_descriptions=dict(request.label_descriptions),
+            budget_seconds=request.budget_seconds,
+            self_training=request.self_training,
         )
         job = await self.jobs.start(ask)
         if request.wait:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from google.protobuf.json_format import ParseDict
+from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from candelabra import types
 from candelabra.discovery import Found
-from candelabra.errors import Error, InvalidArgument
+from candelabra.errors import InvalidArgument
 from candelabra.plugin import Task
-from candelabra.predict import Answer, Answers, Timings, Vectors
-from candelabra.rpc.status import code_of
 from candelabra.v1 import (
     adaptation_pb2,
     common_pb2,
@@ -23,14 +21,9 @@ from candelabra.v1 import (
     inference_pb2,
 )
 
-KINDS = {
-    types.TaskKind.SINGLE_LABEL: common_pb2.SINGLE_LABEL,
-    types.TaskKind.MULTI_LABEL: common_pb2.MULTI_LABEL,
-}
 LONG_TEXTS = {types.LongText.TRUNCATE: common_pb2.TRUNCATE, types.LongText.WINDOWS: common_pb2.WINDOWS}
 LONG_TEXT_OF: dict[int, types.LongText] = {number: value for value, number in LONG_TEXTS.items()}
-METHODS = {types.Method.CLOSED_FORM: adaptation_pb2.CLOSED_FORM, types.Method.DENSE: adaptation_pb2.DENSE}
-METHOD_OF: dict[int, types.Method] = {number: value for value, number in METHODS.items()}
+METHOD_OF: dict[int, types.Method] = {adaptation_pb2.Method.Value(one.name): one for one in types.Method}
 STATE_OF: dict[int, types.JobState] = {adaptation_pb2.JobState.Value(state.name): state for state in types.JobState}
 
 
@@ -40,31 +33,23 @@ def timestamp(moment: datetime) -> Timestamp:
     return stamp
 
 
-# Texts in
-
-
-def texts(inputs: Iterable[inference_pb2.Input]) -> list[str]:
-    return [one.text for one in inputs]
-
-
-def examples(messages: Iterable[common_pb2.Example]) -> list[types.Example]:
-    return [types.Example(one.text, tuple(one.labels)) for one in messages]
+# What is asked for
 
 
 def method(number: int) -> types.Method:
-    """METHOD_UNSPECIFIED is CLOSED_FORM: quick, and never needs tuning."""
+    """METHOD_UNSPECIFIED is AUTO."""
     if number == adaptation_pb2.METHOD_UNSPECIFIED:
-        return types.Method.CLOSED_FORM
+        return types.Method.AUTO
     if number not in METHOD_OF:
         raise InvalidArgument(f"The method number {number} is unknown to this server.", field="method")
     return METHOD_OF[number]
 
 
 def options(request: adaptation_pb2.AdaptRequest) -> dict[str, object]:
-    """The method's options that were given, by their proto names."""
+    """The method's options that were given, by their proto names; whole numbers of `parameters` become int."""
     which = request.WhichOneof("options")
     if which is None:
-        return {}
+        return {name: _plain(value) for name, value in MessageToDict(request.parameters).items()}
     if which != method(request.method).value:
         raise InvalidArgument(
             f"The request asks for {method(request.method).name} and has options of {which.upper()}: send one or the "
@@ -75,6 +60,22 @@ def options(request: adaptation_pb2.AdaptRequest) -> dict[str, object]:
     return {spec.name: list(value) if spec.is_repeated else value for spec, value in message.ListFields()}
 
 
+def _plain(value: object) -> object:
+    """A Struct knows only doubles, and an epoch count is a whole number."""
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def gate(rules: common_pb2.GateRules) -> dict[str, float]:
+    """The thresholds that the caller overrides, each within its range."""
+    found = {spec.name: float(value) for spec, value in rules.ListFields()}
+    for name, value in found.items():
+        if not 0 <= value <= 1:
+            raise InvalidArgument(f"The gate's {name} is {value:g}: use 0 to 1.", field=f"gate.{name}")
+    return found
+
+
 def states(numbers: Iterable[int]) -> list[types.JobState]:
     try:
         return [STATE_OF[number] for number in numbers]
@@ -82,66 +83,7 @@ def states(numbers: Iterable[int]) -> list[types.JobState]:
         raise InvalidArgument(f"The job state number {error} is unknown.", field="states") from None
 
 
-# Answers out
-
-
-def label_scores(scores: Iterable[types.LabelScore]) -> list[common_pb2.LabelScore]:
-    make = common_pb2.LabelScore
-    return [make(label=one.label, probability=one.probability) for one in scores]
-
-
-def prediction(answer: Answer) -> inference_pb2.Prediction:
-    return inference_pb2.Prediction(
-        head=answer.version.name,
-        labels=label_scores(answer.labels),
-        scores=label_scores(answer.scores),
-        values=dict(answer.values),
-        truncated=answer.tokens.truncated,
-        windows=len(answer.tokens.windows),
-        tokens=answer.tokens.count,
-    )
-
-
-def served_head(version: types.VersionInfo) -> inference_pb2.ServedHead:
-    return inference_pb2.ServedHead(name=version.name, digest=version.digest, domain=version.domain, task=version.task)
-
-
-def timings(spent: Timings) -> inference_pb2.Timings:
-    return inference_pb2.Timings(
-        tokenize=spent.tokenize, queue=spent.queue, encode=spent.encode, head=spent.head, total=spent.total
-    )
-
-
-def predict_response(id: str, answers: Answers, backbone: str) -> inference_pb2.PredictResponse:  # noqa: A002
-    return inference_pb2.PredictResponse(
-        id=id,
-        heads=[served_head(version) for version in answers.versions],
-        results=[inference_pb2.InputResult(predictions=[prediction(answer) for answer in row]) for row in answers.rows],
-        backbone=backbone,
-        timings=timings(answers.timings),
-    )
-
-
-def stream_error(id: str, error: Error) -> inference_pb2.PredictResponse:  # noqa: A002
-    return inference_pb2.PredictResponse(
-        id=id,
-        error=inference_pb2.StreamError(
-            code=code_of(type(error)).value[0], message=error.message, reason=error.reason, metadata=error.metadata
-        ),
-    )
-
-
-def embed_response(vectors: Vectors, backbone: str) -> inference_pb2.EmbedResponse:
-    return inference_pb2.EmbedResponse(
-        embeddings=[
-            inference_pb2.Embedding(
-                values=values.tolist(), truncated=tokens.truncated, windows=len(tokens.windows), tokens=tokens.count
-            )
-            for values, tokens in zip(vectors.values, vectors.tokens, strict=True)
-        ],
-        backbone=backbone,
-        timings=timings(vectors.timings),
-    )
+# The backbone
 
 
 def backbone(info: types.BackboneInfo) -> inference_pb2.Backbone:
@@ -180,7 +122,7 @@ def head_version(info: types.VersionInfo, aliases: Mapping[str, int]) -> heads_p
         backbone=info.backbone,
         domain=info.domain,
         task=info.task,
-        kind=KINDS[info.kind],
+        kind=info.kind.name,
         method=info.method.upper(),
         labels=info.labels,
         bytes=info.bytes,
@@ -193,6 +135,7 @@ def head_version(info: types.VersionInfo, aliases: Mapping[str, int]) -> heads_p
         ),
         report=report(info.report),
         accepted=info.accepted,
+        retired=info.retired,
     )
 
 
@@ -221,7 +164,7 @@ def job(info: types.JobInfo) -> adaptation_pb2.AdaptJob:
         head=str(info.spec.head),
         domain=info.spec.domain,
         task=info.spec.task,
-        method=METHODS[info.spec.method],
+        method=info.spec.method.name,
         dataset=str(info.spec.dataset),
         dataset_rows=info.spec.dataset_rows,
         state=info.state.name,
@@ -275,11 +218,21 @@ def dataset(info: types.DatasetInfo) -> datasets_pb2.Dataset:
 def task(one: Task) -> domains_pb2.DomainTask:
     return domains_pb2.DomainTask(
         name=one.name,
-        kind=KINDS[one.kind],
+        kind=one.kind.name,
         labels=one.labels,
         metric=one.metric,
         long_text=LONG_TEXTS[one.long_text],
         description=one.description,
+        pair=one.pair,
+        ordered=one.ordered,
+        gate=common_pb2.GateRules(
+            margin=one.gate.margin,
+            recall_level=one.gate.recall_level,
+            max_calibration_error=one.gate.max_calibration_error,
+            coverage=one.gate.coverage,
+        ),
+        abstain_below=one.abstain_below,
+        abstain_outside=one.abstain_outside,
     )
 
 

@@ -10,6 +10,7 @@ from candelabra.errors import NoExamples
 from candelabra.limits import Limits
 from candelabra.registry.registry import Registry
 from candelabra.rpc import convert
+from candelabra.rpc.examples import examples as examples_of
 from candelabra.types import Example, OwnedName, check_name
 from candelabra.v1 import datasets_pb2, datasets_pb2_grpc
 
@@ -26,7 +27,7 @@ class Datasets(datasets_pb2_grpc.DatasetsServicer):
         examples: list[Example] = []
         async for request in requests:
             name, request_id = name or request.dataset, request_id or request.request_id
-            coming = convert.examples(request.examples)
+            coming = examples_of(request.examples)
             self.limits.within("max_dataset_rows", len(examples) + len(coming), "Rows in one append")
             for index, example in enumerate(coming, start=len(examples)):
                 self.limits.example(example, f"examples[{index}]")

@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from candelabra import errors
 from candelabra.metrics import Metrics
-from candelabra.predict import Answers, Predict, Timings
-from candelabra.rpc import convert
+from candelabra.predict import Answers, Details, Predict, Timings
+from candelabra.rpc import answers, convert
+from candelabra.rpc.examples import inputs
 from candelabra.types import LongText, Slot, check_name
 from candelabra.v1 import inference_pb2, inference_pb2_grpc
 
@@ -54,19 +55,22 @@ class Inference(inference_pb2_grpc.InferenceServicer):
         tenant = check_name("tenant", request.tenant) if request.tenant else ""
         long_text = convert.LONG_TEXT_OF.get(request.long_text, LongText.TRUNCATE)
         vectors = await self.predict.embed(
-            convert.texts(request.inputs), slot, long_text, tenant, request.normalize, self._deadline(context)
+            [one.text for one in request.inputs], slot, long_text, tenant, request.normalize, self._deadline(context)
         )
         self._observe(vectors.timings)
         self.metrics.truncated.inc(sum(tokens.truncated for tokens in vectors.tokens))
-        return convert.embed_response(vectors, info.fingerprint)
+        return answers.embed_response(vectors, info.fingerprint)
 
     async def GetBackbone(self, request: inference_pb2.GetBackboneRequest, context: Any) -> inference_pb2.Backbone:
         return convert.backbone(self.predict.backbone)
 
     async def _answer(self, request: inference_pb2.PredictRequest, deadline: float) -> inference_pb2.PredictResponse:
-        answers = await self.predict(convert.texts(request.inputs), request.heads, request.top_k, deadline)
-        self._count(answers)
-        return convert.predict_response(request.id, answers, self.predict.backbone.fingerprint)
+        details = Details(request.details.coverage, request.details.outside)
+        asked = inputs(request.inputs)
+        given = await self.predict(asked, request.heads, request.top_k, deadline, details)
+        self._count(given)
+        fingerprint = self.predict.backbone.fingerprint
+        return answers.predict_response(request.id, given, asked, fingerprint, details.coverage)
 
     async def _answer_in_stream(
         self, request: inference_pb2.PredictRequest, deadline: float
@@ -74,10 +78,10 @@ class Inference(inference_pb2_grpc.InferenceServicer):
         try:
             return await self._answer(request, deadline)
         except errors.Error as error:
-            return convert.stream_error(request.id, error)
+            return answers.stream_error(request.id, error)
         except Exception:
             LOG.exception("a request of a stream failed in an unforeseen way")
-            return convert.stream_error(request.id, errors.Internal("Something went wrong inside the server."))
+            return answers.stream_error(request.id, errors.Internal("Something went wrong inside the server."))
 
     async def _read(self, requests: AsyncIterator[inference_pb2.PredictRequest], pending: Any, context: Any) -> None:
         """Starts an answer for every request, in order, until the caller or the server is done."""
@@ -111,11 +115,11 @@ class Inference(inference_pb2_grpc.InferenceServicer):
         stages.labels("encode").observe(timings.encode)
         stages.labels("head").observe(timings.head)
 
-    def _count(self, answers: Answers) -> None:
-        self._observe(answers.timings)
-        for domain, heads in Counter(version.domain for version in answers.versions).items():
-            self.metrics.predictions.labels(domain).inc(heads * len(answers.rows))
-        if truncated := sum(row[0].tokens.truncated for row in answers.rows):
+    def _count(self, given: Answers) -> None:
+        self._observe(given.timings)
+        for domain, heads in Counter(version.domain for version in given.versions).items():
+            self.metrics.predictions.labels(domain).inc(heads * len(given.rows))
+        if truncated := sum(row[0].tokens.truncated for row in given.rows):
             self.metrics.truncated.inc(truncated)
 
 
