@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from candelabra.engine.batcher import pack
-from candelabra.engine.encoder import Encoder
+from candelabra.engine.encoder import Encoded, Encoder
 from candelabra.engine.feature_cache import FeatureCache
-from candelabra.engine.row import Row, Scorer, all_slots
+from candelabra.engine.row import Inputs, Row, Scorer, Scores, all_slots
+from candelabra.engine.window import Window
 from candelabra.errors import EngineFailed, Error, HeadUnsound
 from candelabra.types import Slot
 
 log = logging.getLogger(__name__)
+
+States = tuple[np.ndarray, ...]
 
 
 @dataclass(slots=True)
@@ -23,11 +26,14 @@ class Features:
     """`values` is float32 [texts, slots, dimension]; `text` tells which of the texts a row is.
 
     Texts from the cache may have only the slots that their rows need; the others are zero and nobody reads them.
+    `states` has one array [tokens, layers, dimension] a window, of the texts whose token states some row reads.
     """
 
     values: np.ndarray
     columns: Mapping[Slot, int]
     text: Sequence[int]
+    layers: tuple[int, ...] = ()
+    states: Mapping[int, States] = field(default_factory=dict)
 
     def of(self, rows: Sequence[int], slots: Sequence[Slot]) -> np.ndarray:
         """[rows, slots, dimension]"""
@@ -35,6 +41,14 @@ class Features:
         if len(rows) == 1:
             return np.asarray(self.values[self.text[rows[0]]][columns][None])
         return np.asarray(self.values[np.array([self.text[row] for row in rows])[:, None], columns])
+
+    def states_of(self, row: int, layers: tuple[int, ...]) -> States:
+        """One array [tokens, layers, dimension] a window."""
+        states = self.states[self.text[row]]
+        if layers == self.layers:
+            return states
+        columns = [self.layers.index(layer) for layer in layers]
+        return tuple(one[:, columns] for one in states)
 
 
 @dataclass(slots=True)
@@ -53,22 +67,34 @@ def encode(
     padding_percent: int,
     between: Callable[[], None] | None = None,
 ) -> tuple[Features, Work]:
-    """Features of all rows. Equal texts are encoded once, known ones not at all; `between` is called meanwhile."""
+    """Features of all rows. Equal texts are encoded once, known ones not at all; `between` is called meanwhile.
+
+    Token states are not kept: a text that somebody reads them of is encoded, and its vectors come from that pass.
+    """
     slots = all_slots(rows)
     columns = {slot: at for at, slot in enumerate(slots)}
     texts, text = _unique(rows)
+    layers, readers = _readers(texts)
     values = np.zeros((len(texts), len(slots), encoder.info.dimension), np.float32)
-    unknown = [at for at, group in enumerate(texts) if not _from_cache(group, cache, columns, values[at])]
+    unknown = [
+        at for at, group in enumerate(texts) if at in readers or not _from_cache(group, cache, columns, values[at])
+    ]
     windows = [(at, window) for at in unknown for window in texts[at][0].windows]
-    pooled, work = _passes([window for _, window in windows], slots, encoder, budget, padding_percent, between)
-    sound = np.isfinite(pooled).all(axis=(1, 2))
+    wanted = {k for k, (at, _) in enumerate(windows) if at in readers}
+    encoded, work = _passes(
+        [window for _, window in windows], (slots, layers, wanted), encoder, budget, padding_percent, between
+    )
+    sound = np.isfinite(encoded.pooled).all(axis=(1, 2))
+    states: dict[int, States] = {}
     end = 0
     for at in unknown:
         begin, end = end, end + len(texts[at][0].windows)
-        values[at] = combine(pooled[begin:end], texts[at][0].windows, slots)
-        if (key := texts[at][0].cache_key) is not None and sound[begin:end].all():
+        values[at] = combine(encoded.pooled[begin:end], texts[at][0].windows, slots)
+        if at in readers:
+            states[at] = tuple(encoded.states[k] for k in range(begin, end))
+        if slots and (key := texts[at][0].cache_key) is not None and sound[begin:end].all():
             cache.put(key, {slot: values[at, column] for slot, column in columns.items()})
-    return Features(values, columns, text), work
+    return Features(values, columns, text, layers, states), work
 
 
 def _unique(rows: Sequence[Row]) -> tuple[list[list[Row]], list[int]]:
@@ -85,6 +111,18 @@ def _unique(rows: Sequence[Row]) -> tuple[list[list[Row]], list[int]]:
     return texts, text
 
 
+def _readers(texts: Sequence[Sequence[Row]]) -> tuple[tuple[int, ...], set[int]]:
+    """The layers whose token states somebody reads, and the texts that they are read of."""
+    layers: set[int] = set()
+    readers = set()
+    for at, group in enumerate(texts):
+        for row in group:
+            if reads := row.reads():
+                layers |= reads
+                readers.add(at)
+    return tuple(sorted(layers)), readers
+
+
 def _from_cache(group: Sequence[Row], cache: FeatureCache, columns: Mapping[Slot, int], into: np.ndarray) -> bool:
     key = group[0].cache_key
     if key is None or not cache.capacity:
@@ -98,27 +136,33 @@ def _from_cache(group: Sequence[Row], cache: FeatureCache, columns: Mapping[Slot
 
 
 def _passes(
-    ids: Sequence[np.ndarray],
-    slots: Sequence[Slot],
+    windows: Sequence[Window],
+    give: tuple[Sequence[Slot], tuple[int, ...], set[int]],
     encoder: Encoder,
     budget: int,
     padding_percent: int,
     between: Callable[[], None] | None,
-) -> tuple[np.ndarray, Work]:
-    pooled = np.zeros((len(ids), len(slots), encoder.info.dimension), np.float32)
-    lengths = [len(one) for one in ids]
+) -> tuple[Encoded, Work]:
+    """`give`: slots of all windows, and layers of the windows of which token states are wanted."""
+    slots, layers, wanted = give
+    whole = Encoded(np.zeros((len(windows), len(slots), encoder.info.dimension), np.float32), {})
+    if not slots and not wanted:
+        return whole, Work()
+    lengths = [len(one.ids) for one in windows]
     work = Work(tokens=sum(lengths))
-    if not slots:
-        return pooled, Work()
     for turn, group in enumerate(pack(lengths, min(budget, encoder.pass_tokens), padding_percent)):
         if turn and between:
             between()
-        pooled[group] = encoder.encode([ids[at] for at in group], slots, between)
+        some = [k for k, at in enumerate(group) if at in wanted] if wanted else ()
+        made = encoder.encode([windows[at] for at in group], slots, layers if some else (), some, between)
+        whole.pooled[group] = made.pooled
+        for k, states in made.states.items():
+            whole.states[group[k]] = states
         work.padding += sum(max(lengths[other] for other in group) - lengths[at] for at in group)
-    return pooled, work
+    return whole, work
 
 
-def combine(pooled: np.ndarray, windows: Sequence[np.ndarray], slots: Sequence[Slot]) -> np.ndarray:
+def combine(pooled: np.ndarray, windows: Sequence[Window], slots: Sequence[Slot]) -> np.ndarray:
     """One vector a slot for a text of several windows: means weigh windows by their tokens, CLS counts each once.
 
     Tokens in an overlap count in both of their windows.
@@ -127,33 +171,29 @@ def combine(pooled: np.ndarray, windows: Sequence[np.ndarray], slots: Sequence[S
         return np.asarray(pooled[0])
     sizes = np.array([len(window) for window in windows], np.float32)
     by_size = np.tensordot(sizes / sizes.sum(), pooled, axes=1)
-    is_mean = np.array([slot.pooling == "mean" for slot in slots])
+    is_mean = np.array([slot.pooling == "mean" for slot in slots], bool)
     return np.where(is_mean[:, None], by_size, pooled.mean(axis=0)).astype(np.float32)
 
 
 def answer(rows: Sequence[Row], features: Features) -> dict[int, Error]:
-    """Fills scores and features of every row; gives what went wrong by index of the row."""
+    """Fills scores, features and states of every row; gives what went wrong by index of the row."""
     failures: dict[int, Error] = {}
     for row in rows:
         row.scores = [_NONE] * len(row.scorers)
-    inputs: dict[tuple[object, ...], np.ndarray] = {}  # heads of one kind on the same rows share theirs
+    shared: dict[tuple[object, ...], Inputs] = {}  # heads of one kind on the same rows share theirs
     for scorer, places in _by_scorer(rows):
         chosen = [at for at, _ in places]
-        wanted = (scorer.slots, *chosen)
-        if wanted not in inputs:
-            inputs[wanted] = features.of(chosen, scorer.slots).reshape(len(chosen), -1)
-        for (at, position), scores in zip(places, _scores(scorer, inputs[wanted]), strict=True):
+        wanted = (scorer.slots, scorer.layers, *chosen)
+        if (inputs := shared.get(wanted)) is None:
+            inputs = shared[wanted] = _inputs(rows, chosen, features, scorer)
+        for (at, position), scores in zip(places, score(scorer, inputs), strict=True):
             if isinstance(scores, Error):
                 failures[at] = scores
             else:
                 rows[at].scores[position] = scores
     for at, row in enumerate(rows):
-        if row.slots:
-            row.features = features.of([at], row.slots)[0]
-            if not np.isfinite(row.features).all():
-                failures[at] = EngineFailed(
-                    "The encoder gave numbers that are not finite: check its files and its device."
-                )
+        if (row.slots or row.layers) and not _hand_back(row, at, features):
+            failures[at] = EngineFailed("The encoder gave numbers that are not finite: check its files and its device.")
     return failures
 
 
@@ -169,19 +209,58 @@ def _by_scorer(rows: Sequence[Row]) -> Iterator[tuple[Scorer, list[tuple[int, in
     yield from places.values()
 
 
-def _scores(scorer: Scorer, inputs: np.ndarray) -> Sequence[np.ndarray | Error]:
+def _inputs(rows: Sequence[Row], chosen: Sequence[int], features: Features, scorer: Scorer) -> Inputs:
+    return Inputs(
+        features.of(chosen, scorer.slots).reshape(len(chosen), -1)
+        if scorer.slots
+        else np.zeros((len(chosen), 0), np.float32),
+        [features.states_of(at, scorer.layers) for at in chosen] if scorer.layers else (),
+        [rows[at].text for at in chosen],
+        [rows[at].windows for at in chosen],
+    )
+
+
+def _hand_back(row: Row, at: int, features: Features) -> bool:
+    """What the caller itself wants; False where the encoder gave no sound numbers."""
+    if row.slots:
+        row.features = features.of([at], row.slots)[0]
+        if not np.isfinite(row.features).all():
+            return False
+    if row.layers:
+        row.states = features.states_of(at, row.layers)
+    return all(np.isfinite(one).all() for one in row.states)
+
+
+def score(scorer: Scorer, inputs: Inputs) -> Sequence[Scores | Error]:
+    """Scores of each row, or why it has none; one bad text does not spoil the others."""
     try:
-        scores = np.asarray(scorer.scores(inputs))
-        if scores.ndim != 2 or len(scores) != len(inputs):
-            raise ValueError(f"scores of shape {scores.shape} for {len(inputs)} texts")
+        scores = scorer.scores(inputs)
+        if len(scores) != inputs.rows or (isinstance(scores, np.ndarray) and scores.ndim != 2):
+            raise ValueError(f"{len(scores)} rows of scores for {inputs.rows} texts, or scores without columns")
+        if isinstance(scores, np.ndarray) and np.isfinite(scores).all():
+            return list(scores)
+        return [one if _sound(one) else _unsound() for one in scores]
     except Exception:
-        if len(inputs) > 1:  # one bad text must not spoil the others of this head
-            return [one for at in range(len(inputs)) for one in _scores(scorer, inputs[at : at + 1])]
+        if inputs.rows > 1:
+            return [one for at in range(inputs.rows) for one in score(scorer, _one(inputs, at))]
         log.exception("a head failed")
         return [_unsound()]
-    if np.isfinite(scores).all():
-        return list(scores)
-    return [one if np.isfinite(one).all() else _unsound() for one in scores]
+
+
+def _one(inputs: Inputs, at: int) -> Inputs:
+    return replace(
+        inputs,
+        features=inputs.features[at : at + 1],
+        states=inputs.states[at : at + 1],
+        texts=inputs.texts[at : at + 1],
+        windows=inputs.windows[at : at + 1],
+    )
+
+
+def _sound(scores: Scores) -> bool:
+    if isinstance(scores, tuple):
+        return all(one.ndim == 2 and np.isfinite(one).all() for one in scores)
+    return bool(np.isfinite(scores).all())
 
 
 def _unsound() -> HeadUnsound:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
+from candelabra.engine.window import Window
 from candelabra.metrics import Metrics
 from candelabra.types import Slot
 
@@ -17,16 +18,17 @@ _SALT = secrets.token_bytes(32)
 OVERHEAD = 400  # bytes of Python objects around one entry, about
 
 
-def cache_key(tenant: str, windows: Sequence[np.ndarray]) -> bytes:
-    """Names a tokenized text of a tenant. Keyed anew in every process: it tells nothing about the text.
+def cache_key(tenant: str, windows: Sequence[Window]) -> bytes:
+    """Names what the encoder reads for a tenant: ids, and where a second text begins.
 
-    The tenant is part of it, so that nobody can learn by timing what another tenant has asked.
+    Keyed anew in every process: it tells nothing about the text. The tenant is part of it, so that nobody can learn
+    by timing what another tenant has asked.
     """
     digest = hashlib.blake2b(key=_SALT, digest_size=16)
     digest.update(f"{tenant}\0{len(windows)}".encode())
     for window in windows:
-        digest.update(b"\0%d\0" % len(window))
-        digest.update(np.ascontiguousarray(window, dtype=np.int32).data)
+        digest.update(b"\0%d,%d\0" % (len(window.ids), window.second))
+        digest.update(np.ascontiguousarray(window.ids, dtype=np.int32).data)
     return digest.digest()
 
 

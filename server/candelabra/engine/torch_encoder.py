@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -12,6 +13,8 @@ from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
 from candelabra.backbones import Backbone, fingerprint
+from candelabra.engine.encoder import Encoded
+from candelabra.engine.window import Window
 from candelabra.errors import BackboneCorrupt, InvalidArgument
 from candelabra.types import BackboneInfo, Slot
 
@@ -29,6 +32,7 @@ class TorchEncoder:
         self.device = torch.device(info.device)
         self.pass_tokens = PASS_TOKENS[self.device.type]
         self._padding = model.config.pad_token_id or 0
+        self._types = _tells_texts_apart(model)
         self._aside: Callable[[], None] | None = None
         for layer in _layers(model, info.layers):
             layer.register_forward_pre_hook(self._step_aside)
@@ -50,37 +54,41 @@ class TorchEncoder:
             engine="torch",
         )
         encoder = cls(_model(backbone, DTYPES[precision]).to(place), info)
-        encoder.encode([np.array([1, 2, 3])], [Slot(backbone.layers, "mean")])  # the first pass is the slow one
+        warm = Window(np.array([1, 2, 3], np.int32))
+        encoder.encode([warm], [Slot(backbone.layers, "mean")])  # the first pass is the slow one
         return encoder
 
     def encode(
-        self, ids: Sequence[np.ndarray], slots: Sequence[Slot], aside: Callable[[], None] | None = None
-    ) -> np.ndarray:
+        self,
+        windows: Sequence[Window],
+        slots: Sequence[Slot],
+        layers: Sequence[int] = (),
+        wanted: Sequence[int] = (),
+        aside: Callable[[], None] | None = None,
+    ) -> Encoded:
         """One pass; halved and tried again where the GPU's memory does not hold it. `aside` comes before each layer."""
         outer, self._aside = self._aside, aside
         try:
-            return self._whole_or_halves(ids, slots)
+            return self._whole_or_halves(windows, slots, layers if wanted else (), wanted if layers else ())
         finally:
             self._aside = outer
 
-    def _whole_or_halves(self, ids: Sequence[np.ndarray], slots: Sequence[Slot]) -> np.ndarray:
-        if not ids or not slots:
-            return np.zeros((len(ids), len(slots), self.info.dimension), np.float32)
+    def _whole_or_halves(
+        self, windows: Sequence[Window], slots: Sequence[Slot], layers: Sequence[int], wanted: Sequence[int]
+    ) -> Encoded:
+        if not windows or not (slots or wanted):
+            return Encoded(np.zeros((len(windows), len(slots), self.info.dimension), np.float32), {})
         try:
-            return self._encode(ids, slots)
+            return self._encode(windows, slots, layers, wanted)
         except torch.OutOfMemoryError:
-            if len(ids) == 1:
+            if len(windows) == 1:
                 raise
         torch.cuda.empty_cache()
-        half = len(ids) // 2
-        return np.concatenate([self._whole_or_halves(part, slots) for part in (ids[:half], ids[half:])])
-
-    def token_states(self, ids: Sequence[np.ndarray], layer: int) -> list[np.ndarray]:
-        """The state of every token at `layer`, float32 [tokens, dimension] for each of `ids`."""
-        with torch.inference_mode():
-            padded, mask = self._pad(ids)
-            states = self._forward(padded, mask, {layer})[layer].float().cpu().numpy()
-        return [state[: len(one)] for one, state in zip(ids, states, strict=True)]
+        half = len(windows) // 2
+        left = self._whole_or_halves(windows[:half], slots, layers, [at for at in wanted if at < half])
+        right = self._whole_or_halves(windows[half:], slots, layers, [at - half for at in wanted if at >= half])
+        states = {**left.states, **{at + half: states for at, states in right.states.items()}}
+        return Encoded(np.concatenate([left.pooled, right.pooled]), states)
 
     def _step_aside(self, *_: object) -> None:
         """Between two layers: a whole pass of other work fits in, for the layers keep nothing of a pass."""
@@ -88,23 +96,41 @@ class TorchEncoder:
             self._aside()
 
     @torch.inference_mode()
-    def _encode(self, ids: Sequence[np.ndarray], slots: Sequence[Slot]) -> np.ndarray:
-        padded, mask = self._pad(ids)
-        states = self._forward(padded, mask, {slot.layer for slot in slots})
-        pooled = [_pool(states[slot.layer], mask, slot.pooling) for slot in slots]
-        return torch.stack(pooled, dim=1).cpu().numpy()
+    def _encode(
+        self, windows: Sequence[Window], slots: Sequence[Slot], layers: Sequence[int], wanted: Sequence[int]
+    ) -> Encoded:
+        inputs = self._pad(windows)
+        mask = inputs["attention_mask"]
+        found = self._forward(inputs, {slot.layer for slot in slots}.union(layers))
+        if slots:
+            pooled = torch.stack([_pool(found[slot.layer], mask, slot.pooling) for slot in slots], dim=1).cpu().numpy()
+        else:
+            pooled = np.zeros((len(windows), 0, self.info.dimension), np.float32)
+        if not wanted:
+            return Encoded(pooled, {})
+        rows = torch.tensor(wanted, device=self.device)
+        longest = max(len(windows[at].ids) for at in wanted)
+        block = torch.stack([found[layer][rows, :longest].float() for layer in layers], dim=2).cpu().numpy()
+        return Encoded(pooled, {at: block[k, : len(windows[at].ids)] for k, at in enumerate(wanted)})
 
-    def _pad(self, ids: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def _pad(self, windows: Sequence[Window]) -> dict[str, torch.Tensor | None]:
         """No mask where nothing is padded: the attention takes its quickest way then."""
-        lengths = [len(one) for one in ids]
+        lengths = [len(one.ids) for one in windows]
         longest = max(lengths)
-        padded = np.full((len(ids), longest), self._padding, np.int64)
-        for at, one in enumerate(ids):
-            padded[at, : len(one)] = one
-        if min(lengths) == longest:
-            return self._move(padded), None
-        mask = np.arange(longest)[None, :] < np.array(lengths)[:, None]
-        return self._move(padded), self._move(mask.astype(np.int64))
+        padded = np.full((len(windows), longest), self._padding, np.int64)
+        for at, one in enumerate(windows):
+            padded[at, : lengths[at]] = one.ids
+        inputs: dict[str, torch.Tensor | None] = {"input_ids": self._move(padded), "attention_mask": None}
+        if min(lengths) != longest:
+            mask = np.arange(longest)[None, :] < np.array(lengths)[:, None]
+            inputs["attention_mask"] = self._move(mask.astype(np.int64))
+        if self._types and any(one.second for one in windows):
+            types = np.zeros((len(windows), longest), np.int64)
+            for at, one in enumerate(windows):
+                if one.second:
+                    types[at, one.second : lengths[at]] = 1
+            inputs["token_type_ids"] = self._move(types)
+        return inputs
 
     def _move(self, array: np.ndarray) -> torch.Tensor:
         tensor = torch.from_numpy(array)
@@ -112,10 +138,10 @@ class TorchEncoder:
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor
 
-    def _forward(self, padded: torch.Tensor, mask: torch.Tensor | None, layers: set[int]) -> dict[int, torch.Tensor]:
+    def _forward(self, inputs: dict[str, torch.Tensor | None], layers: set[int]) -> dict[int, torch.Tensor]:
         if layers == {self.info.layers}:
-            return {self.info.layers: self.model(input_ids=padded, attention_mask=mask).last_hidden_state}
-        found = self.model(input_ids=padded, attention_mask=mask, output_hidden_states=True)
+            return {self.info.layers: self.model(**inputs).last_hidden_state}
+        found = self.model(**inputs, output_hidden_states=True)
         if len(found.hidden_states) != self.info.layers + 1:
             raise RuntimeError(f"{len(found.hidden_states)} hidden states of {self.info.layers} layers: this is a bug")
         states = {layer: found.hidden_states[layer] for layer in layers}
@@ -128,6 +154,12 @@ def _layers(model: torch.nn.Module, count: int) -> Iterable[torch.nn.Module]:
     """The encoder's layers, found by their number; none where the architecture hides them."""
     lists = (module for module in model.modules() if isinstance(module, torch.nn.ModuleList))
     return next((layers for layers in lists if len(layers) == count), ())
+
+
+def _tells_texts_apart(model: Any) -> bool:
+    """Whether the model was trained with token types: 0 for a first text, 1 for a second."""
+    knows = "token_type_ids" in inspect.signature(model.forward).parameters
+    return knows and (getattr(model.config, "type_vocab_size", 0) or 0) > 1
 
 
 def _pool(states: torch.Tensor, mask: torch.Tensor | None, pooling: str) -> torch.Tensor:

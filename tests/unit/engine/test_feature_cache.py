@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from candelabra.engine.feature_cache import OVERHEAD, FeatureCache, cache_key
+from candelabra.engine.window import Window
 from candelabra.types import Slot
 
 MEAN, CLS = Slot(1, "mean"), Slot(1, "cls")
@@ -12,8 +13,8 @@ VECTOR = np.ones(8, np.float32)
 SIZE = OVERHEAD + VECTOR.nbytes + 100
 
 
-def window(*ids: int) -> np.ndarray:
-    return np.array(ids, np.int32)
+def window(*ids: int, second: int = 0) -> Window:
+    return Window(np.array(ids, np.int32), second)
 
 
 def test_a_key_is_of_tenant_and_windows() -> None:
@@ -23,11 +24,12 @@ def test_a_key_is_of_tenant_and_windows() -> None:
         cache_key("a", (window(1), window(2))),
         cache_key("a", (window(1, 3),)),
         cache_key("a1", (window(1, 2),)),
+        cache_key("a", (window(1, 2, second=1),)),
         cache_key("a", ()),
     ]
     assert len(set(keys)) == len(keys)
     assert cache_key("a", (window(1, 2),)) == keys[0]
-    assert cache_key("a", (np.array([1, 2]),)) == keys[0]  # the width of the numbers plays no part
+    assert cache_key("a", (Window(np.array([1, 2])),)) == keys[0]  # the width of the numbers plays no part
 
 
 def test_all_slots_must_be_known_and_slots_add_up() -> None:

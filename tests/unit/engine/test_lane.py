@@ -6,15 +6,17 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TypeAlias
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
+from candelabra.engine.encoder import Encoded
 from candelabra.engine.feature_cache import FeatureCache, cache_key
 from candelabra.engine.lane import Lane
-from candelabra.engine.row import Row, Scorer
+from candelabra.engine.row import Inputs, Row, Scorer, Scores
+from candelabra.engine.window import Window
 from candelabra.errors import DeadlinePassed, Draining, EngineFailed, HeadUnsound, QueueFull
 from candelabra.metrics import Metrics
 from candelabra.testing import TinyEncoder
@@ -27,28 +29,44 @@ FIRST_CLS = Slot(0, "cls")
 class Linear:
     """A head of random numbers."""
 
+    layers: tuple[int, ...] = ()
+
     def __init__(self, seed: int, labels: int, slots: tuple[Slot, ...] = (LAST_MEAN,)) -> None:
         self.slots = slots
         self.weights = np.random.default_rng(seed).standard_normal((len(slots) * 16, labels)).astype(np.float32)
 
-    def scores(self, features: np.ndarray) -> np.ndarray:
-        return features @ self.weights
+    def scores(self, inputs: Inputs) -> Sequence[Scores]:
+        return inputs.features @ self.weights
+
+
+class Reader(Linear):
+    """One that scores tokens: its weights meet the states of two layers."""
+
+    layers = (2, 0)
+
+    def __init__(self) -> None:
+        super().__init__(5, 3, (LAST_MEAN, LAST_MEAN))
+        self.slots = ()
+
+    def scores(self, inputs: Inputs) -> Sequence[Scores]:
+        return [tuple(one.reshape(len(one), -1) @ self.weights for one in states) for states in inputs.states]
+
+
+def window(*ids: int) -> Window:
+    return Window(np.array(ids, np.int32))
 
 
 def alone(encoder: TinyEncoder, row: Row, scorer: Scorer) -> np.ndarray:
     """What a scorer must say of a row of one window, computed without the lane."""
-    features = encoder.encode([row.windows[0]], scorer.slots)
-    return scorer.scores(features.reshape(1, -1))[0]
+    features = encoder.encode([row.windows[0]], scorer.slots).pooled
+    return np.asarray(scorer.scores(Inputs(features.reshape(1, -1)))[0])
 
 
 def make_row(
     text: Sequence[int], *scorers: Scorer, tenant: str = "acme", slots: tuple[Slot, ...] = (LAST_MEAN,)
 ) -> Row:
-    windows = (np.array([1, *text, 2], np.int32),)
+    windows = (window(1, *text, 2),)
     return Row(windows=windows, scorers=scorers, slots=slots, cache_key=cache_key(tenant, windows))
-
-
-Aside: TypeAlias = Callable[[], None] | None
 
 
 class Gate(TinyEncoder):
@@ -59,10 +77,10 @@ class Gate(TinyEncoder):
         self.entered = threading.Event()
         self.open = threading.Event()
 
-    def encode(self, ids: Sequence[np.ndarray], slots: Sequence[Slot], aside: Aside = None) -> np.ndarray:
+    def encode(self, *args: Any) -> Encoded:
         self.entered.set()
         assert self.open.wait(10)
-        return super().encode(ids, slots, aside)
+        return super().encode(*args)
 
 
 async def held(lane: Lane, gate: Gate) -> asyncio.Task[object]:
@@ -92,19 +110,27 @@ async def test_a_storm_of_mixed_heads_gives_everyone_his_own_scores() -> None:
     encoder, judge = TinyEncoder(), TinyEncoder()
     shapes = [(LAST_MEAN,), (FIRST_CLS, LAST_MEAN), (LAST_MEAN, FIRST_CLS, Slot(1, "mean"))]
     heads = [Linear(seed, 1 + seed % 7, shapes[seed % 3]) for seed in range(20)]
-    random = np.random.default_rng(0)
+    random, reader = np.random.default_rng(0), Reader()
 
     async def client(number: int) -> None:
         for _ in range(12):
             chosen = [heads[k] for k in random.choice(20, 3, replace=False)]
             texts = [random.integers(4, 90, random.integers(0, 40)).tolist() for _ in range(3)]
-            rows = [make_row(text, *chosen, tenant=f"t{number % 5}", slots=(FIRST_CLS,)) for text in texts]
+            readers = (reader,) if number % 3 == 0 else ()
+            scorers = (*chosen, *readers)
+            rows = [make_row(text, *scorers, tenant=f"t{number % 5}", slots=(FIRST_CLS,)) for text in texts]
             await lane.submit(rows, tenant=f"t{number % 5}", background=number % 8 == 0)
             for row in rows:
-                for scorer, scores in zip(chosen, row.scores, strict=True):
+                for scorer, scores in zip(chosen, row.scores, strict=False):
                     np.testing.assert_allclose(scores, alone(judge, row, scorer), rtol=1e-4, atol=1e-4)
+                if readers:
+                    states = judge.encode(row.windows, (), reader.layers, (0,)).states
+                    [wanted] = reader.scores(Inputs(np.zeros((1, 0)), [[states[0]]]))
+                    np.testing.assert_allclose(row.scores[-1][0], wanted[0], rtol=1e-4, atol=1e-4)
                 assert row.features is not None
-                np.testing.assert_allclose(row.features, judge.encode(row.windows, row.slots)[0], rtol=1e-5, atol=1e-6)
+                np.testing.assert_allclose(
+                    row.features, judge.encode(row.windows, row.slots).pooled[0], rtol=1e-5, atol=1e-6
+                )
 
     async with running(encoder, cache_bytes=20_000) as lane:
         await asyncio.gather(*(client(number) for number in range(32)))
@@ -141,11 +167,11 @@ async def test_a_known_text_skips_the_encoder_until_another_slot_is_asked() -> N
 
 async def test_a_text_in_windows_is_the_mean_of_them() -> None:
     encoder = TinyEncoder()
-    windows = (np.array([1, 5, 6, 7, 2], np.int32), np.array([1, 8, 2], np.int32))
+    windows = (window(1, 5, 6, 7, 2), window(1, 8, 2))
     row = Row(windows=windows, slots=(LAST_MEAN, FIRST_CLS))
     async with running(encoder) as lane:
         await lane.submit([row], tenant="acme")
-    each = TinyEncoder().encode(windows, row.slots)
+    each = TinyEncoder().encode(windows, row.slots).pooled
     assert row.features is not None
     np.testing.assert_allclose(row.features[0], (5 * each[0, 0] + 3 * each[1, 0]) / 8, rtol=1e-5)
     np.testing.assert_allclose(row.features[1], each[:, 1].mean(axis=0), rtol=1e-5)
@@ -205,17 +231,17 @@ async def test_a_full_queue_refuses_at_once_and_one_tenant_cannot_fill_it() -> N
 
 
 class Poison(Linear):
-    def scores(self, features: np.ndarray) -> np.ndarray:
+    def scores(self, inputs: Inputs) -> Sequence[Scores]:
         raise ZeroDivisionError("a bad head")
 
 
 class NotFinite(Linear):
-    def scores(self, features: np.ndarray) -> np.ndarray:
-        return np.full((len(features), 2), np.nan)
+    def scores(self, inputs: Inputs) -> Sequence[Scores]:
+        return np.full((inputs.rows, 2), np.nan)
 
 
 class WrongShape(Linear):
-    def scores(self, features: np.ndarray) -> np.ndarray:
+    def scores(self, inputs: Inputs) -> Sequence[Scores]:
         return np.zeros(3)
 
 
@@ -237,10 +263,10 @@ async def test_a_bad_head_spoils_only_its_own_request(bad: type[Linear]) -> None
 
 async def test_an_encoder_that_fails_fails_its_batch_and_the_lane_lives_on() -> None:
     class Moody(TinyEncoder):
-        def encode(self, ids: Sequence[np.ndarray], slots: Sequence[Slot], aside: Aside = None) -> np.ndarray:
-            if any(13 in one for one in ids):
+        def encode(self, windows: Sequence[Window], *args: Any) -> Encoded:
+            if any(13 in one.ids for one in windows):
                 raise RuntimeError("the device is gone")
-            return super().encode(ids, slots, aside)
+            return super().encode(windows, *args)
 
     async with running(Moody()) as lane:
         with pytest.raises(EngineFailed):
@@ -252,8 +278,9 @@ async def test_an_encoder_that_fails_fails_its_batch_and_the_lane_lives_on() -> 
 
 async def test_features_that_are_not_finite_are_refused_and_not_kept() -> None:
     class Broken(TinyEncoder):
-        def encode(self, ids: Sequence[np.ndarray], slots: Sequence[Slot], aside: Aside = None) -> np.ndarray:
-            return np.full_like(super().encode(ids, slots, aside), np.inf)
+        def encode(self, *args: Any) -> Encoded:
+            made = super().encode(*args)
+            return Encoded(np.full_like(made.pooled, np.inf), made.states)
 
     async with running(Broken(), cache_bytes=10**6) as lane:
         with pytest.raises(EngineFailed):
