@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from json import loads as parse
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 
 from candelabra.cli import data, show
 from candelabra.cli.progress import follow
-from candelabra.cli.session import SERVER, Json, Problem, Server, connect
+from candelabra.cli.session import SERVER, Json, Problem, Server, connect, read_file
 from candelabra_client import Client, Example
 from candelabra_client.rooms import AdaptHandle
 
@@ -33,7 +34,9 @@ def adapt(
     validation: Annotated[Path | None, typer.Option(help="Examples to score on.")] = None,
     domain: Annotated[str, typer.Option(help="A domain of `candelabra domains`.")] = "",
     task: Annotated[str, typer.Option(help="A task of that domain.")] = "",
-    method: Annotated[str, typer.Option(help="closed_form or dense; the server chooses otherwise.")] = "",
+    method: Annotated[
+        str, typer.Option(help="auto, closed_form, hybrid, top_k …; without it the server races several.")
+    ] = "",
     solver: Annotated[str | None, typer.Option(help="closed_form: ridge or lda.")] = None,
     layers: Annotated[str, typer.Option(help="Encoder layers, for example 3,6.")] = "",
     ridge: Annotated[float | None, typer.Option(help="closed_form: strength.")] = None,
@@ -44,6 +47,20 @@ def adapt(
     text_column: TextColumn = "text",
     label_column: LabelColumn = "",
     label_separator: LabelSeparator = "",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE: a hyper-parameter of another method; repeat it.")
+    ] = None,
+    gate: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE: a threshold of the gate, such as margin=0.01; repeat it.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="JSON file {label: description}; enough to start without examples.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a file with bad rows instead of leaving them out.")
+    ] = False,
+    budget: Annotated[float, typer.Option(help="Seconds for racing methods; 0: the server's default.")] = 0.0,
+    self_training: Annotated[int, typer.Option(help="Rounds on the rows without labels, 0 to 3.")] = 0,
     alias: Annotated[str, typer.Option(help="Alias to move to the new version.")] = "live",
     promote: Annotated[bool, typer.Option(help="Move the alias if the gate accepts the new version.")] = True,
     force: Annotated[bool, typer.Option("--force", help="Move it even if the gate refuses.")] = False,
@@ -54,8 +71,9 @@ def adapt(
     json: Json = False,
 ) -> None:
     """Train the next version of a head and, if it is not worse, serve it."""
-    if (file is None) == (not dataset):
-        raise typer.BadParameter("Give either a file of examples or --dataset.")
+    descriptions = _descriptions(labels)
+    if (file is None) == (not dataset) and not (descriptions and file is None):
+        raise typer.BadParameter("Give either a file of examples or --dataset; or --labels alone.")
     columns = data.Columns(text_column, label_column, label_separator)
     options = {
         "solver": solver,
@@ -65,8 +83,10 @@ def adapt(
         "learning_rate": learning_rate,
         "max_epochs": max_epochs,
         "patience": patience,
+        **_values(set_, "--set"),
     }
-    source: dict[str, Any] = {"dataset": dataset}
+    rules = {name: float(str(value)) for name, value in _values(gate, "--gate").items()}
+    source: dict[str, Any] = {"dataset": dataset} if dataset else {"examples": []}
     examples = data.examples(file, columns) if file is not None else []
     checks = data.examples(validation, columns) if validation is not None else None
     with connect(server) as client:
@@ -84,6 +104,11 @@ def adapt(
             promote=promote,
             force=force,
             seed=seed,
+            gate=rules,
+            strict=strict,
+            label_descriptions=descriptions,
+            budget_seconds=budget,
+            self_training=self_training,
             request_id=request_id,
         )
         if watch:
@@ -114,17 +139,41 @@ def finish(handle: AdaptHandle, json: bool) -> None:
 
 def _source(client: Client, head: str, examples: list[Example]) -> dict[str, Any]:
     """Inside the request, or uploaded as a dataset named after its content where there are too many for that."""
-    size = sum(len(example.text) for example in examples)
+    size = sum(len(example.text) + 8 * len(example.tokens) for example in examples)
     if len(examples) <= INLINE_ROWS and size <= INLINE_BYTES:
         return {"examples": examples}
     content = hashlib.sha256()
     for example in examples:
-        content.update(repr((example.text, example.labels)).encode("utf-8", "surrogatepass"))
+        content.update(repr(example).encode("utf-8", "surrogatepass"))
     digest = content.hexdigest()
     name = f"{head.partition('@')[0][:100]}-{digest[:12]}"
     # The content is the request's id: a second run with the same file adds nothing.
     client.datasets.append(name, examples, request_id=f"content-{digest[:32]}")
     return {"dataset": name}
+
+
+def _descriptions(path: Path | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    try:
+        found = parse(read_file(path))
+        return {str(label): str(description or label) for label, description in found.items()}
+    except (ValueError, AttributeError):
+        raise Problem(f'{path} is not a JSON object: write {{"label": "what it means", …}}.') from None
+
+
+def _values(pairs: list[str] | None, option: str) -> dict[str, Any]:
+    """NAME=VALUE pairs; values that read as JSON are what they say, others are words."""
+    found: dict[str, Any] = {}
+    for pair in pairs or []:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise Problem(f"{option} is {pair!r}: write NAME=VALUE.")
+        try:
+            found[name] = parse(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 def _numbers(text: str) -> list[int] | None:

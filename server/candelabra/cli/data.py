@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from candelabra.cli.session import Problem, read_file
-from candelabra_client import Example
+from candelabra_client import Example, Input, Span
 
 KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
 CELL_BYTES = 16 * 1024 * 1024
@@ -27,7 +27,7 @@ class Columns:
 
 
 def examples(path: Path, columns: Columns) -> list[Example]:
-    found = [Example(_text(row, where, columns), _labels(row, where, columns)) for where, row in _rows(path)]
+    found = [_example(row, where, columns) for where, row in _rows(path)]
     if not found:
         raise Problem(f"{path} has no rows: give it at least a few examples a label.")
     return found
@@ -38,6 +38,19 @@ def texts(path: Path, columns: Columns) -> list[str]:
     if path.suffix.lower() in KINDS:
         return [_text(row, where, columns) for where, row in _rows(path)]
     return [line for line in _decode(path, read_file(path)).splitlines() if line.strip()]
+
+
+def inputs(path: Path, columns: Columns) -> list[Input]:
+    """The same with second texts and questions, where there are such columns."""
+    if path.suffix.lower() not in KINDS:
+        return [Input(line) for line in texts(path, columns)]
+    found = []
+    for where, row in _rows(path):
+        at = columns.text if columns.text in row else "context" if "context" in row else columns.text
+        found.append(
+            Input(_text(row, where, Columns(at)), str(row.get("text_pair") or ""), str(row.get("question") or ""))
+        )
+    return found
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -98,6 +111,78 @@ def _parquet(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         raise Problem(f"{read_file_error} ({str(error).splitlines()[0]}): check the file.") from None
     for number, row in enumerate(rows, 1):
         yield f"{path}, row {number}", row
+
+
+def _example(row: Mapping[str, Any], where: str, columns: Columns) -> Example:
+    """What labels the row is told by its columns: tags, a question, spans, a target, else labels."""
+    if "tokens" in row and "tags" in row:
+        return Example(tokens=_words(row, "tokens", where), tags=_words(row, "tags", where), id=_id(row))
+    if "question" in row:
+        at = columns.text if columns.text in row else "context"
+        text = _text(row, where, Columns(at))
+        return Example(text, question=str(row["question"]), spans=_answers(row, where), id=_id(row))
+    text = _text(row, where, columns)
+    pair = str(row.get("text_pair") or "")
+    if "spans" in row:
+        return Example(text, spans=_spans(row["spans"], where), id=_id(row))
+    if "target" in row:
+        return Example(text, text_pair=pair, target=_number(row["target"], where), id=_id(row))
+    for name in ("soft_labels", "votes"):
+        if row.get(name):
+            return Example(text, text_pair=pair, id=_id(row), **_weak(name, row[name], where))
+    return Example(text, _labels(row, where, columns), text_pair=pair, id=_id(row))
+
+
+def _id(row: Mapping[str, Any]) -> str:
+    value = row.get("id")
+    return "" if value is None else str(value)
+
+
+def _words(row: Mapping[str, Any], name: str, where: str) -> tuple[str, ...]:
+    value = row[name].split() if isinstance(row[name], str) else row[name]
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        raise Problem(f"{where}: {name!r} holds {_brief(value)}; a list of words is needed.")
+    return tuple(value)
+
+
+def _number(value: object, where: str) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        raise Problem(f"{where}: 'target' holds {_brief(value)}; a number is needed.") from None
+
+
+def _spans(value: object, where: str) -> tuple[Span, ...]:
+    try:
+        found: Any = json.loads(value) if isinstance(value, str) else value
+        return tuple(Span(int(one["start"]), int(one["end"]), str(one.get("label", ""))) for one in found)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise Problem(
+            f'{where}: spans are {_brief(value)}; write a list of {{"start": 0, "end": 4, "label": "…"}}.'
+        ) from None
+
+
+def _answers(row: Mapping[str, Any], where: str) -> tuple[Span, ...]:
+    """As `spans`, or as SQuAD has them: {"text": […], "answer_start": […]}."""
+    if "spans" in row:
+        return _spans(row["spans"], where)
+    try:
+        answers = row.get("answers") or {"text": [], "answer_start": []}
+        found = zip(answers["answer_start"], answers["text"], strict=True)
+        return tuple(Span(int(start), int(start) + len(text)) for start, text in found)
+    except (ValueError, TypeError, KeyError):
+        raise Problem(
+            f'{where}: \'answers\' are {_brief(row["answers"])}; write {{"text": ["…"], "answer_start": [0]}}.'
+        ) from None
+
+
+def _weak(name: str, value: object, where: str) -> dict[str, Any]:
+    """Soft labels {label: weight}, or votes {labelling function: label}."""
+    if not isinstance(value, Mapping):
+        raise Problem(f"{where}: {name!r} holds {_brief(value)}; an object is needed.")
+    if name == "votes":
+        return {"votes": tuple((str(function), str(label)) for function, label in value.items() if label)}
+    return {"soft_labels": {str(label): _number(weight, where) for label, weight in value.items()}}
 
 
 def _text(row: Mapping[str, Any], where: str, columns: Columns) -> str:

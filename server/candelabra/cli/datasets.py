@@ -64,6 +64,65 @@ def append(
 
 
 @app.command()
+def forget(
+    name: Name,
+    ids: Annotated[list[str] | None, typer.Option("--id", help="An example's id; repeat it.")] = None,
+    text: Annotated[list[str] | None, typer.Option(help="An example's text; repeat it.")] = None,
+    everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="Also in the tenant's other datasets and examples of jobs; by text.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    server: Server = SERVER,
+    json: Json = False,
+) -> None:
+    """Remove examples for good, train the affected heads again and retire their old versions."""
+    if not ids and not text:
+        raise typer.BadParameter("Name examples with --id or --text.")
+    if not yes:
+        typer.confirm(f"Forget {len(ids or []) + len(text or [])} examples of {name}?", abort=True, err=True)
+    with connect(server) as client:
+        done = client.datasets.forget(name, ids=ids or (), texts=text or (), everywhere=everywhere)
+    if json:
+        return show.as_json(done)
+    print(f"Forgot {done.forgotten} rows: {done.dataset.name} has {done.dataset.rows} now.")
+    if done.certificate is not None:
+        show.facts(show.plain(done.certificate))
+    for job in done.jobs:
+        print(f"Trained again: `candelabra jobs watch {job}`.")
+    return None
+
+
+@app.command()
+def audit(
+    name: Name,
+    domain: Annotated[str, typer.Option(help="A domain of `candelabra domains`.")] = "",
+    task: Annotated[str, typer.Option(help="A task of that domain.")] = "",
+    limit: Annotated[int, typer.Option(help="At most so many of each kind.")] = 20,
+    server: Server = SERVER,
+    json: Json = False,
+) -> None:
+    """List the examples that are most likely mislabelled, and near-duplicates."""
+    with connect(server) as client:
+        found = client.datasets.audit(name, domain=domain, task=task, limit=limit)
+    if json:
+        return show.as_json(found)
+    print(f"{found.examined} examples, {found.noise:.1%} of them probably mislabelled.")
+    show.table(
+        ("row", "id", "given", "suggested", "suspicion"),
+        [(one.position, one.id, one.given, one.suggested, one.score) for one in found.suspects],
+        "No example stands out.",
+    )
+    return show.table(
+        ("row", "id", "like row", "id", "similarity", "other label"),
+        [
+            (one.position, one.id, one.of_position, one.of_id, one.similarity, one.conflicting)
+            for one in found.duplicates
+        ],
+        "No near-duplicates.",
+    )
+
+
+@app.command()
 def delete(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,

@@ -55,6 +55,7 @@ def show_(name: Version, server: Server = SERVER, json: Json = False) -> None:
             "size": f"{found.bytes} bytes",
             "aliases": found.aliases,
             "accepted": found.accepted,
+            **({"retired": found.retired} if found.retired else {}),
             "trained on": f"{lineage.dataset} ({lineage.dataset_rows} rows), {lineage.job}" if lineage else "",
         }
     )
@@ -82,6 +83,14 @@ def versions(name: Name, limit: Limit = 0, server: Server = SERVER, json: Json =
         for version in found
     ]
     return show.table(("version", "digest", "method", "labels", "aliases", "accepted"), rows)
+
+
+@app.command()
+def drift(name: Version, server: Server = SERVER, json: Json = False) -> None:
+    """Show how recent traffic of a version differs from what it was trained on."""
+    with connect(server) as client:
+        found = client.heads.drift(name)
+    return show.as_json(found) if json else show.facts(show.plain(found))
 
 
 @app.command()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from candelabra.cli import data, show
 from candelabra.cli.session import SERVER, Json, Problem, Server, Timeout, connect
-from candelabra_client import Answer
+from candelabra_client import Answer, Input, Prediction
 
 BATCH = 64
+
+T = TypeVar("T")
 
 Texts = Annotated[list[str] | None, typer.Argument(help="Texts; without any, --file or one a line from stdin.")]
 File = Annotated[Path | None, typer.Option("--file", "-f", help="Texts: .csv, .tsv, .jsonl, .parquet, or one a line.")]
@@ -25,7 +27,11 @@ def predict(
     texts: Texts = None,
     file: File = None,
     text_column: TextColumn = "text",
-    top_k: Annotated[int, typer.Option(help="Labels shown with their probabilities.")] = 3,
+    text_pair: Annotated[str, typer.Option(help="The second text, for heads of pair tasks.")] = "",
+    question: Annotated[str, typer.Option(help="The question, for heads that answer from the text.")] = "",
+    coverage: Annotated[float, typer.Option(help="Sets and intervals that hold the truth so often: 0.9.")] = 0.0,
+    outside: Annotated[bool, typer.Option("--outside", help="How unlike the training texts each text is.")] = False,
+    top_k: Annotated[int, typer.Option(help="Labels or answers shown with their probabilities.")] = 3,
     timeout: Timeout = None,
     server: Server = SERVER,
     json: Json = False,
@@ -36,14 +42,14 @@ def predict(
         raise typer.BadParameter("Name at least one head.")
     rows: list[tuple[object, ...]] = []
     with connect(server) as client:
-        for batch in _batches(_texts(texts, file, text_column)):
-            answers = client.predict(batch, asked, top_k=top_k, timeout=timeout)
-            for text, answer in zip(batch, answers, strict=True):
+        for batch in _batches(_inputs(texts, file, text_column, text_pair, question)):
+            answers = client.predict(batch, asked, top_k=top_k, coverage=coverage, outside=outside, timeout=timeout)
+            for one, answer in zip(batch, answers, strict=True):
                 if json:
-                    found = {"text": text, "predictions": answer.predictions, "backbone": answers.backbone}
+                    found = {**show.plain(one), "predictions": answer.predictions, "backbone": answers.backbone}
                     show.as_json(found, indent=None)
                 else:
-                    rows += _rows(text, answer)
+                    rows += _rows(one.text, answer)
     if not json:
         show.table(("text", "head", "answer", "probabilities", "values", ""), rows)
 
@@ -71,6 +77,17 @@ def embed(
                 print(f"{_clip(text, 40)}\t{len(embedding.values)} numbers: {start} …")
 
 
+def _inputs(
+    texts: list[str] | None, file: Path | None, text_column: str, text_pair: str, question: str
+) -> Iterator[Input]:
+    if file is not None and not texts:
+        for one in data.inputs(file, data.Columns(text_column)):
+            yield Input(one.text, text_pair or one.text_pair, question or one.question)
+        return
+    for text in _texts(texts, file, text_column):
+        yield Input(text, text_pair, question)
+
+
 def _texts(texts: list[str] | None, file: Path | None, text_column: str) -> Sequence[str] | Iterator[str]:
     if texts and file is not None:
         raise typer.BadParameter("Give texts or --file, not both.")
@@ -83,8 +100,8 @@ def _texts(texts: list[str] | None, file: Path | None, text_column: str) -> Sequ
     return (line.rstrip("\n") for line in sys.stdin if line.strip())
 
 
-def _batches(texts: Sequence[str] | Iterator[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
+def _batches(texts: Iterable[T]) -> Iterator[list[T]]:
+    batch: list[T] = []
     for text in texts:
         batch.append(text)
         if len(batch) == BATCH:
@@ -98,8 +115,42 @@ def _rows(text: str, answer: Answer) -> Iterator[tuple[object, ...]]:
     for number, prediction in enumerate(answer):
         scores = "  ".join(f"{label} {probability:.3f}" for label, probability in prediction.scores.items())
         notes = "cut" if prediction.truncated else f"{prediction.windows} windows" if prediction.windows > 1 else ""
-        label = ", ".join(prediction.labels) or "none"
-        yield _clip(text, 60) if number == 0 else "", prediction.head, label, scores, prediction.values, notes
+        scores = scores or "  ".join(f"{span.probability:.3f}" for span in prediction.spans or prediction.answers)
+        yield (
+            _clip(text, 60) if number == 0 else "",
+            prediction.head,
+            _said(prediction),
+            scores,
+            _more(prediction),
+            notes,
+        )
+
+
+def _said(prediction: Prediction) -> str:
+    """The decision in words, whatever the task."""
+    if prediction.abstained:
+        return f"abstains ({prediction.abstained.replace('_', ' ')})"
+    if prediction.value is not None:
+        return f"{prediction.value:.4g}"
+    if prediction.no_answer is not None:
+        return "; ".join(span.text for span in prediction.answers) or "no answer"
+    if prediction.spans:
+        return "; ".join(f"{span.text} [{span.label}]" for span in prediction.spans)
+    return ", ".join(prediction.labels) or "none"
+
+
+def _more(prediction: Prediction) -> dict[str, object]:
+    """What the domain adds, and what was asked for."""
+    found: dict[str, object] = dict(prediction.values)
+    if prediction.no_answer is not None:
+        found["no answer"] = prediction.no_answer
+    if prediction.interval:
+        found["interval"] = f"{prediction.interval.low:.4g} to {prediction.interval.high:.4g}"
+    if prediction.prediction_set:
+        found["set"] = prediction.prediction_set.labels
+    if prediction.outside:
+        found["outside"] = prediction.outside.score
+    return found
 
 
 def _clip(text: str, width: int) -> str:
