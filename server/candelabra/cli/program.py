@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from candelabra import __version__, errors
-from candelabra.cli import adapt, backbones, datasets, domains, heads, jobs, predict, serve
+from candelabra.cli import adapt, advise, backbones, datasets, domains, heads, jobs, predict, serve
 from candelabra.cli.session import Problem, explain
 from candelabra_client import CandelabraError
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("serve")(serve.command())
 app.command("adapt")(adapt.adapt)
 app.command("predict")(predict.predict)
+app.command("advise")(advise.advise)
 app.command("embed")(predict.embed)
 app.add_typer(heads.app, name="heads")
 app.add_typer(jobs.app, name="jobs")
