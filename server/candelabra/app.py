@@ -25,6 +25,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from candelabra import __version__, discovery, errors, log
 from candelabra.adapt.encode import FeatureEncoder
+from candelabra.adapt.preparation import Preparation
 from candelabra.adapt.process import TrainerProcess
 from candelabra.adapt.service import Jobs
 from candelabra.adapt.worker import Worker
@@ -78,6 +79,7 @@ class Loaded:
     domains: dict[str, discovery.Found]
     encoder: Encoder
     tokenizer: Tokenizer
+    folder: Path
 
 
 class App:
@@ -196,7 +198,15 @@ class App:
             always=True,
         )
         metrics.know_methods(self.doors.methods())
-        encoder = FeatureEncoder(self.lane, loaded.tokenizer, self.threads)
+        preparation = Preparation(
+            registry=registry,
+            store=store,
+            encoder=FeatureEncoder(self.lane, loaded.tokenizer, self.threads),
+            backbone=backbone,
+            backbone_path=loaded.folder,
+            limits=self.limits,
+            settings=settings,
+        )
         for owner in self._owners():
             await asyncio.to_thread(registry.jobs.requeue, owner)
             trainer = TrainerProcess(settings.trainer_threads or max(1, (os.cpu_count() or 2) // 2), metrics)
@@ -206,7 +216,7 @@ class App:
                 jobs=jobs,
                 store=store,
                 shelf=shelf,
-                encoder=encoder,
+                preparation=preparation,
                 backbone=backbone,
                 trainer=trainer,
                 settings=settings,
@@ -267,7 +277,7 @@ def load(settings: Settings) -> Loaded:
     backbone = resolve(settings.backbone, settings.cache, settings.window)
     tokenizer = Tokenizer.load(backbone, settings.window, settings.window_overlap, settings.max_windows)
     encoder = TorchEncoder.load(backbone, settings.device, settings.precision, settings.threads)
-    return Loaded(registry, domains, encoder, tokenizer)
+    return Loaded(registry, domains, encoder, tokenizer, backbone.path)
 
 
 def take(folder: Path) -> IO[str]:

@@ -70,6 +70,10 @@ class Settings:
     trainer_threads: int = setting(
         0, "CPU threads of a training process; 0: half of the cores, the rest is for Predict."
     )
+    auto_seconds: float = setting(60.0, "What a job without a method may spend on racing methods.")
+    max_state_bytes: int = setting(
+        4 * 1024**3, "Disk for token states of one job; beyond it AUTO leaves out the methods that read tokens."
+    )
     job_timeout_seconds: float = setting(3600.0, "Longest time a job may train.")
     job_lease_seconds: float = setting(15.0, "A running job whose server is silent for so long is taken over.")
     # Only a death of the server counts, for that of a trainer ends its job at once: so the limit is generous.

@@ -6,55 +6,33 @@ import asyncio
 import logging
 import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from candelabra import errors
-from candelabra.adapt import assignment, material
-from candelabra.adapt.assignment import TRAIN, VALIDATION, Outcome
-from candelabra.adapt.closed_form import default_slots
-from candelabra.adapt.encode import FeatureEncoder, Lengths
-from candelabra.adapt.material import Material
+from candelabra.adapt import assignment
+from candelabra.adapt.assignment import Outcome
 from candelabra.adapt.process import TrainerProcess
 from candelabra.adapt.reporter import Reporter
 from candelabra.adapt.service import Jobs
-from candelabra.adapt.training import TrainSpec
 from candelabra.heads.head import Head
 from candelabra.heads.shelf import Shelf
 from candelabra.heads.store import HeadStore
 from candelabra.metrics import Metrics
-from candelabra.plugin import Domain, Task
 from candelabra.registry.registry import Registry
 from candelabra.settings import Settings
 from candelabra.types import (
     BackboneInfo,
     Failure,
-    HeadRef,
     JobInfo,
     JobState,
-    OwnedName,
     Progress,
-    Slot,
     VersionDraft,
 )
 
 LOG = logging.getLogger("candelabra.adapt")
 IDLE_SECONDS = 1.0
 BEATS_A_LEASE = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A job under way, and where its files lie."""
-
-    job: JobInfo
-    domain: Domain
-    task: Task
-    folder: Path
-    reporter: Reporter
 
 
 @dataclass(slots=True)
@@ -66,7 +44,7 @@ class Worker:
     jobs: Jobs
     store: HeadStore
     shelf: Shelf
-    encoder: FeatureEncoder
+    preparation: Preparation
     backbone: BackboneInfo
     trainer: TrainerProcess
     settings: Settings
@@ -168,7 +146,7 @@ class Worker:
         reporter = Reporter(lambda now: self.registry.jobs.progress(job.id, self.owner, now), self.jobs.happened.beat)
         try:
             work = Work(job, *self.jobs.task_of(job.spec.domain, job.spec.task), folder, reporter)
-            data = await self._prepare(work)
+            data = await self.preparation.run(work)
             outcome = await self._train(work)
         finally:
             await reporter.close()
@@ -178,64 +156,6 @@ class Worker:
         except asyncio.CancelledError:
             await publishing  # half a publication is none: let it end
             raise
-
-    async def _prepare(self, work: Work) -> dict[str, object]:
-        """Examples to features, in files for the trainer. Returns the report about the data."""
-        spec = work.job.spec
-        slots = default_slots(self.backbone)
-        train = await self._material(work, spec.dataset, spec.dataset_rows)
-        lengths = await self._encode(work, TRAIN, train, slots)
-        if spec.validation:
-            info = await asyncio.to_thread(self.registry.datasets.get, spec.validation)
-            held_out = await self._material(work, spec.validation, info.rows, train.labels)
-            await self._encode(work, VALIDATION, held_out, slots)
-        assignment.save_spec(work.folder, self._spec(work))
-        await asyncio.to_thread(self._save_incumbent, work)
-        return data_report(train, lengths)
-
-    async def _material(self, work: Work, dataset: OwnedName, rows: int, labels: Sequence[str] = ()) -> Material:
-        examples = await asyncio.to_thread(self.registry.datasets.examples, dataset, rows)
-        return await asyncio.to_thread(material.prepare, examples, work.domain, work.task, self.jobs.limits, labels)
-
-    async def _encode(self, work: Work, part: str, data: Material, slots: tuple[Slot, ...]) -> Lengths:
-        into = assignment.open_features(work.folder, part, len(data.texts), len(slots), self.backbone.dimension)
-        lengths = await self.encoder.encode(
-            data.texts, work.task.long_text, slots, work.job.spec.head.tenant, into, work.reporter.say
-        )
-        await asyncio.to_thread(into.flush)
-        await asyncio.to_thread(assignment.save_part, work.folder, part, data, slots)
-        return lengths
-
-    def _spec(self, work: Work) -> TrainSpec:
-        spec, task = work.job.spec, work.task
-        return TrainSpec(
-            task_kind=task.kind,
-            method=spec.method,
-            metric=task.metric,
-            recall_floor=task.recall_floor,
-            options=dict(spec.options),
-            seed=spec.seed,
-            force=spec.force,
-            backbone=self.backbone.fingerprint,
-            domain=spec.domain,
-            task=spec.task,
-            long_text=task.long_text,
-            lineage={"job": work.job.name, "dataset": str(spec.dataset), "dataset_rows": spec.dataset_rows},
-        )
-
-    def _save_incumbent(self, work: Work) -> None:
-        """The version that the alias points at now: what the candidate must not be worse than."""
-        spec = work.job.spec
-        try:
-            version = self.registry.heads.version(HeadRef(spec.head, spec.alias))
-            head = self.store.get(version.digest)
-        except errors.NotFound:
-            return
-        except errors.CorruptHead as error:
-            LOG.warning("the incumbent cannot be read; nothing to compare with", extra={"error": error.message})
-            return
-        if version.backbone == self.backbone.fingerprint:
-            assignment.save_incumbent(work.folder, head, self.store.get_evidence(version.digest))
 
     async def _train(self, work: Work) -> Outcome:
         work.reporter.say(Progress("train"))
@@ -286,17 +206,3 @@ class Worker:
 
     def _folder(self, job: JobInfo) -> Path:
         return self.settings.data / "work" / job.id
-
-
-def data_report(train: Material, lengths: Lengths) -> dict[str, object]:
-    """The `data` part of the report."""
-    return {
-        "examples": len(train.texts) + sum(train.dropped.values()),
-        "duplicates": train.dropped.get("duplicate", 0) + train.dropped.get("conflicting_duplicate", 0),
-        "truncated": lengths.truncated,
-        "windowed": lengths.windowed,
-        "tokens_median": float(np.median(lengths.counts)),
-        "tokens_p95": float(np.percentile(lengths.counts, 95)),
-        "label_counts": train.label_counts,
-        "dropped": train.dropped,
-    }
