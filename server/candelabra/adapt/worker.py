@@ -12,9 +12,11 @@ from pathlib import Path
 from candelabra import errors
 from candelabra.adapt import assignment
 from candelabra.adapt.assignment import Outcome
+from candelabra.adapt.preparation import Preparation
 from candelabra.adapt.process import TrainerProcess
 from candelabra.adapt.reporter import Reporter
 from candelabra.adapt.service import Jobs
+from candelabra.adapt.work import Work
 from candelabra.heads.head import Head
 from candelabra.heads.shelf import Shelf
 from candelabra.heads.store import HeadStore
