@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from candelabra.engine.row import Scores
 from candelabra.engine.tokenizer import Tokens
 from candelabra.errors import Error, HeadUnsound, InvalidArgument
 from candelabra.heads.guards import BEYOND
 from candelabra.heads.head import Head
-from candelabra.plugin import Decision, Domain, Task
+from candelabra.plugin import Domain, Task
 from candelabra.types import Input, LabelScore, Slot, Span, TaskKind, VersionInfo
 
 log = logging.getLogger(__name__)
@@ -57,7 +56,7 @@ class Asked:
         return self.head.guards.slot if self.head.guards else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would triple what it costs to make one, and each request makes many
 class Answer:
     """What one head says of one input.
 
@@ -87,57 +86,57 @@ class Answer:
         return self.outside is not None and self.outside >= BEYOND
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What an answer is made of. `vector` [dimension] is that of the guard's slot, where it was asked for."""
+def answer(
+    one: Asked,
+    asked: Input,
+    scores: Any,
+    tokens: Tokens,
+    vector: np.ndarray | None = None,
+    details: Details = PLAIN,
+    top_k: int = 0,
+) -> Answer:
+    """The one way from `scores`, of the engine or of a head, to an answer, whatever the task.
 
-    scores: Scores
-    tokens: Tokens
-    vector: np.ndarray | None = None
-
-
-def answer(one: Asked, asked: Input, found: Evidence, details: Details = PLAIN, top_k: int = 0) -> Answer:
-    """The one way from scores to an answer, whatever the task."""
-    outside = None if found.vector is None else _outside(one.head, found.vector)
+    `vector` [dimension] is that of the guard's slot, where the answer shall say or depends on how strange the text is.
+    """
+    outside = None if vector is None else _outside(one.head, vector)
     kind = one.head.task_kind
     if kind is TaskKind.ENTITIES:
-        return _entities(one, asked, found, outside)
+        return _entities(one, asked, scores, tokens, outside)
     if kind is TaskKind.ANSWER:
-        return _spans(one, asked, found, outside, top_k)
+        return _spans(one, asked, scores, tokens, outside, top_k)
     if kind is TaskKind.REGRESSION:
-        return _number(one, found, outside, details)
-    return _labels(one, asked, found, outside, details, top_k)
+        return _number(one, scores, tokens, outside, details)
+    return _labels(one, asked, scores, tokens, outside, details, top_k)
 
 
-def _labels(one: Asked, asked: Input, found: Evidence, outside: float | None, details: Details, top_k: int) -> Answer:
-    probabilities: Any = found.scores
-    labels, task = one.head.labels, one.task
-    numbers = probabilities.tolist()
-    chosen = [LabelScore(labels[k], numbers[k]) for k in one.head.decide(probabilities)]
+def _labels(
+    one: Asked, asked: Input, probabilities: Any, tokens: Tokens, outside: float | None, details: Details, top_k: int
+) -> Answer:
+    head, task = one.head, one.task
+    labels, numbers = head.labels, probabilities.tolist()
+    chosen = [LabelScore(labels[k], numbers[k]) for k in head.decide(probabilities)]
     if type(one.domain).decide is Domain.decide:
-        decision = Decision(tuple(chosen), {})
+        decided: Sequence[LabelScore] = chosen
+        values: Mapping[str, float] = {}
     else:
         every = [LabelScore(label, number) for label, number in zip(labels, numbers, strict=True)]
         decision = one.domain.decide(asked.text, every, chosen, task)
+        decided, values = decision.labels, decision.values
     if top_k == 1:
         order = [int(probabilities.argmax())]
     else:
         order = np.argsort(-probabilities, kind="stable")[: top_k or None].tolist()
-    ranked = [LabelScore(labels[k], numbers[k]) for k in order]
-    values = decision.values
-    if task.ordered and one.head.task_kind is TaskKind.SINGLE_LABEL:
-        values = {"score": signed(numbers, labels, task.labels), **values}
-    why = _abstained(task, max(numbers), outside) if task.abstain_below or outside is not None else ""
-    return Answer(
-        one.version,
-        () if why else decision.labels,
-        ranked,
-        values,
-        found.tokens,
-        prediction_set=_set(one.head, probabilities, details.coverage) if details.coverage else None,
-        outside=outside,
-        abstained=why,
-    )
+    made = Answer(one.version, decided, [LabelScore(labels[k], numbers[k]) for k in order], values, tokens)
+    if task.ordered and head.task_kind is TaskKind.SINGLE_LABEL:
+        made.values = {"score": signed(numbers, labels, task.labels), **values}
+    if details.coverage:
+        made.prediction_set = _set(head, probabilities, details.coverage)
+    made.outside = outside
+    if task.abstain_below or task.abstain_outside:
+        made.abstained = _abstained(task, max(numbers), outside)
+        made.labels = () if made.abstained else decided
+    return made
 
 
 def signed(probabilities: Sequence[float], labels: Sequence[str], order: Sequence[str]) -> float:
@@ -151,32 +150,28 @@ def _places(labels: tuple[str, ...], order: tuple[str, ...]) -> tuple[float, ...
     return tuple(2.0 * scale.index(label) / max(len(scale) - 1, 1) - 1.0 for label in labels)
 
 
-def _number(one: Asked, found: Evidence, outside: float | None, details: Details) -> Answer:
-    value = float(found.scores[0])
-    interval = None
-    if details.coverage and one.head.guards and one.head.guards.conformal:
-        low, high = one.head.guards.intervals(np.array([value]), details.coverage)[0]
-        interval = (float(low), float(high))
-    return Answer(
-        one.version, (), (), {}, found.tokens, value=value, interval=interval, outside=outside,
-        abstained=_abstained(one.task, 1.0, outside),
-    )  # fmt: skip
-
-
-def _entities(one: Asked, asked: Input, found: Evidence, outside: float | None) -> Answer:
-    spans = _decoded(one, "entities", found.scores, found.tokens.windows, asked.text)
+def _number(one: Asked, scores: Any, tokens: Tokens, outside: float | None, details: Details) -> Answer:
+    value, guards = float(scores[0]), one.head.guards
     why = _abstained(one.task, 1.0, outside)
-    return Answer(one.version, (), (), {}, found.tokens, spans=() if why else spans, outside=outside, abstained=why)
+    made = Answer(one.version, (), (), {}, tokens, value=value, outside=outside, abstained=why)
+    if details.coverage and guards and guards.conformal:
+        low, high = guards.intervals(np.array([value]), details.coverage)[0]
+        made.interval = (float(low), float(high))
+    return made
 
 
-def _spans(one: Asked, asked: Input, found: Evidence, outside: float | None, top_k: int) -> Answer:
-    most = top_k or MOST_ANSWERS
-    answers, none = _decoded(one, "answers", found.scores, found.tokens.windows, asked.text, most)
+def _entities(one: Asked, asked: Input, scores: Any, tokens: Tokens, outside: float | None) -> Answer:
+    spans = _decoded(one, "entities", scores, tokens.windows, asked.text)
+    why = _abstained(one.task, 1.0, outside)
+    return Answer(one.version, (), (), {}, tokens, spans=() if why else spans, outside=outside, abstained=why)
+
+
+def _spans(one: Asked, asked: Input, scores: Any, tokens: Tokens, outside: float | None, top_k: int) -> Answer:
+    answers, none = _decoded(one, "answers", scores, tokens.windows, asked.text, top_k or MOST_ANSWERS)
     why = _abstained(one.task, max([none, *(probability for _, probability in answers)]), outside)
-    return Answer(
-        one.version, (), (), {}, found.tokens, answers=() if why else answers, no_answer=none, outside=outside,
-        abstained=why,
-    )  # fmt: skip
+    made = Answer(one.version, (), (), {}, tokens, no_answer=none, outside=outside, abstained=why)
+    made.answers = () if why else answers
+    return made
 
 
 def _decoded(one: Asked, how: str, *args: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from candelabra.answers import PLAIN, Answer, Asked, Details, Evidence, answer
+from candelabra.answers import PLAIN, Answer, Asked, Details, answer
 from candelabra.discovery import Found
 from candelabra.engine import batch
 from candelabra.engine.feature_cache import cache_key
@@ -35,6 +35,9 @@ Traffic = Callable[[VersionInfo, Head, np.ndarray, np.ndarray], None]
 
 WATCH_SECONDS = 0.1
 """At most one request in so long is shown to the watcher: it must cost nothing at any load."""
+
+QUICK_CHARACTERS, QUICK_ANSWERS = 512, 32
+"""A request within both is read at once: a hop to another thread and back would take longer than the reading."""
 
 OF_TOKENS = (TaskKind.ENTITIES, TaskKind.ANSWER)
 
@@ -112,8 +115,10 @@ class Plan:
 
     def row(self, read: Read) -> Row:
         """Equal tokens of an equal text are one row, and know their offsets if anybody needs them."""
-        row = self.rows.setdefault((read.key, read.text), Row(read.tokens.windows, text=read.text, cache_key=read.key))
-        if row.windows[0].offsets is None:
+        name = read.key, read.text
+        if (row := self.rows.get(name)) is None:
+            row = self.rows[name] = Row(read.tokens.windows, text=read.text, cache_key=read.key)
+        elif row.windows[0].offsets is None:
             row.windows = read.tokens.windows
         return row
 
@@ -178,7 +183,10 @@ class Predict:
         watched = self._watch(start, len(inputs))
         loop = asyncio.get_running_loop()
         began = time.perf_counter()
-        plan = await loop.run_in_executor(self.threads, self._plan, inputs, asked, details, watched)
+        if _quick(inputs, asked):
+            plan = self._plan(inputs, asked, details, watched)
+        else:
+            plan = await loop.run_in_executor(self.threads, self._plan, inputs, asked, details, watched)
         tokenized = time.perf_counter()
         spent = await self.lane.submit(list(plan.rows.values()), tenant=plan.tenant, deadline=deadline)
         work = (inputs, asked, plan, details, top_k)
@@ -312,6 +320,13 @@ class Predict:
         return [Read(cache_key(tenant, each.windows), each, text) for each, text in zip(tokens, firsts, strict=True)]
 
 
+def _quick(inputs: Sequence[Input], asked: Sequence[Asked]) -> bool:
+    """Nothing but a few short texts to tokenize: no plugin's code, which may take any time."""
+    if len(inputs) * len(asked) > QUICK_ANSWERS or any(type(one.domain).prepare is not Domain.prepare for one in asked):
+        return False
+    return sum(len(one.text) + len(one.text_pair) + len(one.question) for one in inputs) <= QUICK_CHARACTERS
+
+
 def _how(one: Asked) -> How:
     """Answers made of tokens count the caller's own characters: their texts are read as they are."""
     head, of_tokens = one.head, one.head.task_kind in OF_TOKENS
@@ -346,7 +361,7 @@ def _answers(
             vector = None
             if place.guard and one.guard and (details.outside or one.task.abstain_outside):
                 vector = _vectors(place.guard, (one.guard,))
-            row.append(answer(one, given, Evidence(scores, place.tokens, vector), details, top_k))
+            row.append(answer(one, given, scores, place.tokens, vector, details, top_k))
         rows.append(row)
     return rows
 

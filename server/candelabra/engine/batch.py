@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -117,8 +118,8 @@ def _readers(texts: Sequence[Sequence[Row]]) -> tuple[tuple[int, ...], set[int]]
     readers = set()
     for at, group in enumerate(texts):
         for row in group:
-            if reads := row.reads():
-                layers |= reads
+            if row.layers or any(scorer.layers for scorer in row.scorers):  # quicker than `reads` for the many without
+                layers |= row.reads()
                 readers.add(at)
     return tuple(sorted(layers)), readers
 
@@ -145,6 +146,9 @@ def _passes(
 ) -> tuple[Encoded, Work]:
     """`give`: slots of all windows, and layers of the windows of which token states are wanted."""
     slots, layers, wanted = give
+    if len(windows) == 1 and (slots or wanted):  # most requests
+        made = encoder.encode(windows, slots, layers if wanted else (), sorted(wanted), between)
+        return made, Work(len(windows[0].ids))
     whole = Encoded(np.zeros((len(windows), len(slots), encoder.info.dimension), np.float32), {})
     if not slots and not wanted:
         return whole, Work()
@@ -234,7 +238,7 @@ def _hand_back(row: Row, at: int, features: Features) -> bool:
 def score(scorer: Scorer, inputs: Inputs) -> Sequence[Scores | Error]:
     """Scores of each row, or why it has none; one bad text does not spoil the others."""
     try:
-        scores = scorer.scores(inputs)
+        scores: Any = scorer.scores(inputs)
         if len(scores) != inputs.rows or (isinstance(scores, np.ndarray) and scores.ndim != 2):
             raise ValueError(f"{len(scores)} rows of scores for {inputs.rows} texts, or scores without columns")
         if isinstance(scores, np.ndarray) and np.isfinite(scores).all():
