@@ -108,10 +108,11 @@ def against(incumbent: Incumbent, scored: Scored, metric: str, seed: int) -> Com
     if evidence is not None:
         kept, place = evidence.find(digests)
         unseen = ~kept & ~np.isin(digests, evidence.trained)
-        stored = evidence.decisions.reshape(len(evidence.rows), len(evidence.labels), -1)
-        if kept.any() and evidence.labels == incumbent.head.labels and stored.shape[2] == 3:
+        fits = evidence.decisions.shape == (len(evidence.rows), 3 * len(evidence.labels))
+        if kept.any() and fits and evidence.labels == incumbent.head.labels:
+            stored = evidence.decisions.reshape(len(evidence.rows), -1, 3)[place[kept]]
             for kind in shared:
-                theirs[kept, data.labels.index(kind)] = stored[place[kept], evidence.labels.index(kind)]
+                theirs[kept, data.labels.index(kind)] = stored[:, evidence.labels.index(kind)]
             known |= kept
     reads = data.states is not None and set(body.layers) <= set(data.states.layers)
     if isinstance(body, Tagger) and reads and shared and unseen.any():

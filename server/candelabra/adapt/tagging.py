@@ -37,7 +37,7 @@ def example_of_tags(tokens: Sequence[str], tags: Sequence[str], index: int) -> E
         if prefix == "I":
             if kind != before:
                 raise InvalidArgument(
-                    f"{where} has the tag {tag[:40]!r} at token {at} behind {'none' if not before else before[:40]!r}: "
+                    f"{where} has the tag {tag[:40]!r} at token {at} behind {repr(before[:40]) if before else 'none'}: "
                     "an entity begins with B-TYPE and goes on with I- of the same type.",
                     field=f"{where}.tags",
                 )
