@@ -134,11 +134,10 @@ class FeatureEncoder:
                 break
             except QueueFull:  # Predict traffic has filled it: this work can wait
                 await asyncio.sleep(RETRY_SECONDS)
-        for index, row in zip(group, made, strict=True):
-            if part.slots:
-                part.into[index] = row.features
-            if part.states:
-                _put_states(part.states, index, row.states)
+        if part.states:  # megabytes: Predict's event loop must not wait for them
+            await asyncio.get_running_loop().run_in_executor(self.threads, _put, part, group, made)
+        else:
+            _put(part, group, made)
         clock.add(len(group), sum(row.tokens for row in made))
 
 
@@ -177,10 +176,14 @@ def _row(one: Tokens, slots: tuple[Slot, ...], layers: tuple[int, ...], tenant: 
     return Row(windows=one.windows, slots=slots, layers=layers, cache_key=key)
 
 
-def _put_states(states: TokenStates, row: int, found: Sequence[np.ndarray]) -> None:
+def _put(part: Part, group: np.ndarray, rows: Sequence[Row]) -> None:
     limit = np.finfo(np.float16).max
-    for (begin, end, _), one in zip(states.of(row), found, strict=True):
-        states.values[begin:end] = np.clip(one, -limit, limit)
+    for index, row in zip(group, rows, strict=True):
+        if part.slots:
+            part.into[index] = row.features
+        if part.states:
+            for (begin, end, _), one in zip(part.states.of(index), row.states, strict=True):
+                part.states.values[begin:end] = np.clip(one, -limit, limit)
 
 
 def _tokens_of(part: Part) -> int:
