@@ -13,7 +13,10 @@ DIMENSION = 8
 LAYERS = (0, 2)
 TYPES = ("drug", "place")
 BEGINNINGS = ("Sal", "Cor", "Mire", "Tal", "Os", "Que", "Bre", "Luxo", "Har", "Ell")
-ENDINGS = {"drug": ("vane", "betol", "nox", "vex", "trine", "nafil"), "place": ("wick", "moor", "well", "ery", " Dover")}
+ENDINGS = {
+    "drug": ("vane", "betol", "nox", "vex", "trine", "nafil"),
+    "place": ("wick", "moor", "well", "ery", " Dover"),
+}
 FILLERS = ("the", "patient", "took", "with", "water", "and", "left", "from", "after", "noon", "quietly", "again")
 
 

@@ -14,6 +14,16 @@ HIT, FOUND, TRUE = range(3)
 """Last axis of counts: spans found that are true, spans found, true spans."""
 
 
+def default_layers(layers: Sequence[int]) -> tuple[int, ...]:
+    """Four of the layers, from the embeddings to the last: what a tagger reads unless told otherwise.
+
+    On validation rows of ncbi_disease and finer_ord these are worth 0.006 to 0.009 of entity F1 more than the last
+    four: an uncased encoder's embedding says which word it was.
+    """
+    spread = np.linspace(0, len(layers) - 1, min(4, len(layers))).round().astype(int)
+    return tuple(sorted(layers)[at] for at in spread)
+
+
 def example_of_tags(tokens: Sequence[str], tags: Sequence[str], index: int) -> Example:
     """A text and its spans from tokens with BIO tags; the tokens are joined by spaces.
 

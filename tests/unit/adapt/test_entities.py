@@ -51,9 +51,9 @@ def poor() -> Candidate:
 def test_a_head_that_learned_is_accepted_with_its_numbers(good: Candidate) -> None:
     report = good.report
     assert report["gate"]["accepted"], report["gate"]  # type: ignore[index]
-    assert [one["name"] for one in report["baselines"]] == ["majority", "lookup"]  # type: ignore[attr-defined, index]
-    assert [one["metric"] for one in report["scores"]] == ["entity_f1", "entity_precision", "entity_recall"]  # type: ignore[attr-defined, index]
-    assert [one["label"] for one in report["labels"]] == list(TYPES)  # type: ignore[attr-defined, index]
+    assert [one["name"] for one in report["baselines"]] == ["majority", "lookup"]  # type: ignore[attr-defined]
+    assert [one["metric"] for one in report["scores"]] == ["entity_f1", "entity_precision", "entity_recall"]  # type: ignore[attr-defined]
+    assert [one["label"] for one in report["labels"]] == list(TYPES)  # type: ignore[attr-defined]
     assert good.head.method is Method.SEQ_CRF
     assert good.head.labels == TYPES
     assert good.head.calibration.temperature > 0
@@ -97,7 +97,7 @@ def test_a_worse_version_is_refused_by_what_the_incumbent_had_found(good: Candid
         quiet,
     )
     assert not worse.report["gate"]["accepted"]  # type: ignore[index]
-    rivals = {one["name"]: one for one in worse.report["baselines"]}  # type: ignore[attr-defined, index]
+    rivals = {one["name"]: one for one in worse.report["baselines"]}  # type: ignore[attr-defined]
     assert rivals["incumbent"]["score"]["value"] > 0.7
     failed = {one["name"] for one in worse.report["gate"]["checks"] if not one["passed"]}  # type: ignore[index]
     assert {"incumbent", "recall"} <= failed

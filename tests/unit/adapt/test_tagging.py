@@ -64,6 +64,12 @@ def test_of_spans_that_share_words_the_earlier_has_them_and_spans_outside_are_le
     assert tags.tolist() == [1, 2, 3]
 
 
+def test_layers_are_spread_from_the_embeddings_to_the_last() -> None:
+    assert tagging.default_layers(range(7)) == (0, 2, 4, 6)
+    assert tagging.default_layers(range(13)) == (0, 4, 8, 12)
+    assert tagging.default_layers((2, 5)) == (2, 5)
+
+
 def test_a_type_or_a_boundary_that_is_off_is_wrong() -> None:
     true = [(Span(0, 3, "drug"), Span(4, 7, "place")), (Span(0, 5, "place"),), ()]
     found = [(Span(0, 3, "drug"), Span(4, 7, "drug")), (Span(0, 4, "place"),), (Span(1, 2, "drug"),)]

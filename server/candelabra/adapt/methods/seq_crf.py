@@ -103,7 +103,7 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell = lambda _: None) -> Fitt
     lines, cut = lines_of(data, states)
     if not lines:
         raise NoExamples("No example has a word to learn from.")
-    layers = options.layers or default_layers(states.layers)
+    layers = options.layers or tagging.default_layers(states.layers)
     if missing := set(layers) - set(states.layers):
         raise InvalidArgument(f"Layer {min(missing)} was not encoded.", field="options")
     few = len(data.texts) < FEW
@@ -142,11 +142,6 @@ def decoded(
     body: Tagger, data: TrainingSet, states: TokenStates, row: int, emitted: tuple[np.ndarray, ...], temperature: float
 ) -> Found:
     return body.entities(emitted, windows_of(states, row), data.texts[row], temperature)
-
-
-def default_layers(layers: Sequence[int]) -> tuple[int, ...]:
-    """The last four, as Devlin et al. 2018 found best."""
-    return tuple(sorted(layers)[-4:])
 
 
 class _Work:

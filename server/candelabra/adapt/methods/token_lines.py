@@ -56,12 +56,17 @@ def lines_of(data: TrainingSet, states: TokenStates) -> tuple[list[Line], int]:
     lines: list[Line] = []
     cut = 0
     for row, text in enumerate(data.texts):
+        tables = []
         for window, (begin, _, _) in zip(windows_of(states, row), states.of(row), strict=True):
             table = word_table(window)
             if len(table):
-                tags, bad = tagging.word_tags(table[:, 2:], data.spans[row], data.labels)
+                tags, _ = tagging.word_tags(table[:, 2:], data.spans[row], data.labels)
                 lines.append(Line(row, begin, table, spelled([text[a:b] for a, b in table[:, 2:]]), tags))
-                cut += bad
+                tables.append(table[:, 2:])
+        if tables:
+            # Over the words of all windows: a span that one window's edge cuts is whole in the next.
+            words = np.unique(np.concatenate(tables), axis=0)
+            cut += tagging.word_tags(words, data.spans[row], data.labels)[1]
     return lines, cut
 
 

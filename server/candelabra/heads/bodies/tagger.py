@@ -92,6 +92,7 @@ class Tagger:
                 lattice.span(begin, end, kind),
             )
             for begin, end, kind in best
+            if table[begin, 0] < min(table[end - 1, 1], len(text))  # a tokenizer may make a token of nothing
         ]
 
     def tensors(self) -> dict[str, np.ndarray]:

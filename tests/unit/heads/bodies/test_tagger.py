@@ -132,6 +132,13 @@ def test_a_text_without_words_has_no_entities() -> None:
     assert body.entities(emissions, empty, "") == []
 
 
+def test_a_token_of_nothing_is_no_entity() -> None:
+    windows = (window([(0, 0, 2), (1, 3, 3), (2, 3, 5)]),)
+    scores = np.zeros((5, 5), np.float32)
+    scores[[1, 2, 3], [0, 1, 0]] = 40.0
+    assert made().entities((scores,), windows, "ab cd") == []
+
+
 def test_a_score_that_is_no_number_is_told() -> None:
     text, windows = sentence(1)
     with pytest.raises(HeadUnsound):
