@@ -101,6 +101,7 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
     longest = options.longest or material.longest(usable)
     trainer = Trainer(material, options, spec.seed, Clock(tell, options.epochs, len(learn), len(usable)))
     judge, epochs = trainer.train(learn, stopping, options.epochs, longest)
+    trainer.clock.skip((options.epochs - epochs) * len(usable))
     everyone, _ = trainer.train(usable, np.zeros(0, np.int64), epochs, longest)
     scored = held if len(held) else usable
     logits = np.empty(len(scored), object)
