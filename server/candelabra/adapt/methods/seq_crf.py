@@ -234,7 +234,7 @@ def _rate(step: int, steps: int) -> float:
 
 def _epochs(rows: int) -> int:
     """Small sets are seen more often: what counts is steps."""
-    return int(np.clip(24_000 // max(rows, 1), 8, 30))
+    return int(np.clip(16_000 // max(rows, 1), 8, 30))
 
 
 def _folds(data: TrainingSet, few: bool, seed: int) -> np.ndarray:

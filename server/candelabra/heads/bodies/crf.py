@@ -50,12 +50,14 @@ class Crf:
         words = len(emissions)
         if words == 0:
             return np.zeros(0, np.int64)
+        arriving = np.ascontiguousarray(self.moves.T)
+        every = np.arange(len(arriving))
         best = self.first + emissions[0]
         back = np.zeros((words, len(best)), np.int64)
         for at in range(1, words):
-            reach = best[:, None] + self.moves
-            back[at] = reach.argmax(axis=0)
-            best = reach.max(axis=0) + emissions[at]
+            reach = arriving + best
+            back[at] = reach.argmax(axis=1)
+            best = reach[every, back[at]] + emissions[at]
         path = np.zeros(words, np.int64)
         path[-1] = (best + self.last).argmax()
         for at in range(words - 1, 0, -1):

@@ -96,9 +96,12 @@ class Network(nn.Module):
         return self.moves.masked_fill(moves, FORBIDDEN), self.first.masked_fill(first, FORBIDDEN)
 
     def _spelt(self, letters: torch.Tensor) -> torch.Tensor:
-        """What the letters of each word say; each spelling is read once however often it occurs."""
-        different, which = torch.unique(letters, dim=0, return_inverse=True)
-        return functional.relu(self.filters(self.letters(different).transpose(1, 2))).amax(2)[which]
+        """What the letters of each word say. Learning reads each spelling once, however often a batch has it."""
+        which = None
+        if self.training:
+            letters, which = torch.unique(letters, dim=0, return_inverse=True)
+        said = functional.relu(self.filters(self.letters(letters).transpose(1, 2))).amax(2)
+        return said if which is None else said[which]
 
     def _dropped(self, states: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Some columns are hidden for a whole sequence, and some words altogether, so that the rest must do."""
