@@ -15,6 +15,7 @@ from candelabra.adapt.methods import seq_crf
 from candelabra.adapt.methods.fitted import Tell
 from candelabra.adapt.methods.seq_crf import FittedTagger, Found, decoded
 from candelabra.adapt.methods.token_lines import emissions
+from candelabra.adapt.tagging import TRUE
 from candelabra.adapt.training import Candidate, Incumbent, TrainingSet, TrainSpec
 from candelabra.errors import InvalidArgument, NoExamples, TooFewLabels
 from candelabra.heads.guards import Guards, Outside
@@ -105,6 +106,7 @@ def train(
         scored.counts.reshape(len(scored.at), -1),
         np.unique(data.rows),
         error,
+        float((scored.counts == scored.counts[..., TRUE:]).all(axis=(1, 2)).mean()),
     )
     return Candidate(head, report, evidence)
 

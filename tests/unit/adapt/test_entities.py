@@ -59,6 +59,8 @@ def test_a_head_that_learned_is_accepted_with_its_numbers(good: Candidate) -> No
     assert good.head.calibration.temperature > 0
     made = ParseDict(report, common_pb2.Report())
     assert made.scored_rows == report["scored_rows"]
+    assert 0.3 < good.evidence.right <= 1.0
+    assert good.evidence.decisions.shape == (made.scored_rows, 6)
 
 
 def test_the_file_of_the_head_finds_the_same(good: Candidate) -> None:

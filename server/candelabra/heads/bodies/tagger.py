@@ -12,7 +12,6 @@ from candelabra.engine.row import Inputs
 from candelabra.engine.window import Window
 from candelabra.errors import CorruptHead, HeadUnsound
 from candelabra.heads.bodies.crf import Crf, spans, tag_count
-from candelabra.heads.bodies.dense import frozen
 from candelabra.heads.bodies.spelling import spelled
 from candelabra.types import Slot, Span
 
@@ -38,7 +37,7 @@ class Tagger:
         self.types = tuple(types)
         self.layers = tuple(layers)
         self._shape = dict(shape)
-        self._tensors = {name: frozen(tensor) for name, tensor in tensors.items()}
+        self._tensors = {name: np.array(tensor, np.float32, order="C") for name, tensor in tensors.items()}
         self._check()
 
     @property
@@ -96,7 +95,10 @@ class Tagger:
         ]
 
     def tensors(self) -> dict[str, np.ndarray]:
-        return dict(self._tensors)
+        views = {name: tensor.view() for name, tensor in self._tensors.items()}
+        for view in views.values():
+            view.flags.writeable = False
+        return views
 
     def about(self) -> dict[str, object]:
         return {"types": list(self.types), "layers": list(self.layers), "shape": dict(self._shape)}
@@ -115,8 +117,9 @@ class Tagger:
         from candelabra.heads.bodies.tagger_network import Network, Shape
 
         network = Network(Shape(**self._shape))
-        network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in self._tensors.items()})
-        return network.eval()
+        # `assign`: the network works on these very weights, so that a head lies in memory once.
+        network.load_state_dict({name: torch.from_numpy(one) for name, one in self._tensors.items()}, assign=True)
+        return network.eval().requires_grad_(False)
 
     def _scores(self, vectors: Sequence[np.ndarray], letters: Sequence[np.ndarray]) -> list[np.ndarray]:
         import torch

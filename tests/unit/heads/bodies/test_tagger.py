@@ -154,6 +154,16 @@ def test_the_file_makes_the_same_tagger() -> None:
     assert (again.outputs, again.layers, again.slots) == (5, (1, 3), ())
 
 
+def test_weights_are_shared_with_the_network_and_nobody_can_change_them() -> None:
+    body = made()
+    text, windows = sentence(2)
+    body.logits(inputs([text], [windows]))
+    for name, weight in body._network.state_dict().items():
+        assert np.shares_memory(weight.numpy(), body.tensors()[name])
+    with pytest.raises(ValueError, match="read-only"):
+        body.tensors()["moves"][0] = 1.0
+
+
 @pytest.mark.parametrize(
     "change",
     [
