@@ -10,7 +10,7 @@ import numpy as np
 from candelabra.adapt import gate
 from candelabra.adapt.answering import exact_match, overlapping_sentence, sentences, token_f1
 from candelabra.adapt.comparison import INCUMBENT, MAJORITY, Comparison
-from candelabra.adapt.methods.span import Material
+from candelabra.adapt.methods.span_material import Material
 from candelabra.adapt.scores import DRAWS, LEVEL, Interval
 from candelabra.adapt.training import Incumbent, TrainSpec
 from candelabra.engine.window import Window

@@ -17,7 +17,7 @@ from candelabra.adapt.comparison import Reliability
 from candelabra.adapt.evidence import Evidence
 from candelabra.adapt.methods import span
 from candelabra.adapt.methods.fitted import Tell
-from candelabra.adapt.methods.span import Material
+from candelabra.adapt.methods.span_material import Material
 from candelabra.adapt.training import Candidate, Incumbent, TrainingSet, TrainSpec
 from candelabra.errors import InvalidArgument, NoExamples
 from candelabra.heads.bodies.span import SpanFinder

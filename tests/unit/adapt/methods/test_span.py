@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from candelabra.adapt.methods import span
-from candelabra.adapt.methods.span import Material, Options, check, fit, held_out
+from candelabra.adapt.methods.span import Options, check, fit
+from candelabra.adapt.methods.span_material import Material, held_out
 from candelabra.adapt.training import TokenStates, TrainingSet, TrainSpec
 from candelabra.errors import InvalidArgument, NoExamples
 from candelabra.heads.bodies.span import SpanFinder
