@@ -112,7 +112,7 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell = lambda _: None) -> Fitt
     fold = _folds(data, few, spec.seed)
     work = _Work(data, states, options, spec.seed, tell)
     parts = [[line for line in lines if fold[line.row] != one] for one in range(int(fold.max()) + 1)]
-    work.plan(options.epochs * (sum(map(len, parts)) + len(lines)))
+    work.plan_left(options.epochs * (sum(map(len, parts)) + len(lines)))
     judges, epochs = [], options.epochs
     for one, mine in enumerate(parts):
         body, epochs = work.learn(mine) if few else work.learn_and_stop(mine, one)
@@ -120,21 +120,15 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell = lambda _: None) -> Fitt
     rows = np.flatnonzero(fold >= 0)
     emitted = _judged(judges, fold, data, states, rows)
     temperature = _temperature(judges, fold, data, states, rows, emitted)
+    work.plan_left(epochs * len(lines))
     final = work.learn(lines, epochs)[0]
     found = [
         decoded(judges[fold[row]], data, states, int(row), one, temperature)
         for row, one in zip(rows, emitted, strict=True)
     ]
-    chosen = {
-        "epochs": str(epochs),
-        "layers": " ".join(map(str, layers)),
-        "rank": str(options.rank),
-        "hidden": str(options.hidden),
-        "rate": str(options.rate),
-        "batch": str(options.batch),
-        "temperature": f"{temperature:.3f}",
-        "spans_cut_by_words": str(cut),
-    }
+    chosen = {name: str(getattr(options, name)) for name in ("rank", "hidden", "rate", "batch")}
+    chosen |= {"epochs": str(epochs), "layers": " ".join(map(str, layers))}
+    chosen |= {"temperature": f"{temperature:.3f}", "spans_cut_by_words": str(cut)}
     return FittedTagger(final, temperature, rows, fold, found, chosen, f"{FOLDS}-fold" if few else "held out")
 
 
@@ -155,8 +149,9 @@ class _Work:
         self._begun = self._told = time.monotonic()
         self._done = self._total = 0
 
-    def plan(self, lines: int) -> None:
-        self._total = lines
+    def plan_left(self, lines: int) -> None:
+        """So many more lines will be learned from, each counted as often as it is."""
+        self._total = self._done + lines
 
     def learn(
         self, lines: Sequence[Line], epochs: int = 0, after: Callable[[int, Tagger], None] | None = None
@@ -172,7 +167,7 @@ class _Work:
             optimizer = torch.optim.AdamW(
                 network.parameters(), lr=options.rate, weight_decay=options.decay, betas=(0.9, 0.98)
             )
-            steps = options.epochs * -(-len(lines) // options.batch)
+            steps = max(1, options.epochs * -(-len(lines) // options.batch))
             schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
             for epoch in range(epochs or options.epochs):
                 network.train()

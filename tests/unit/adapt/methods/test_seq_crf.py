@@ -81,6 +81,15 @@ def test_many_rows_are_held_out_and_the_body_finds_what_it_never_saw() -> None:
     assert told[-1].seconds_left is not None
 
 
+def test_two_rows_of_which_one_has_no_word_are_enough_to_go_on() -> None:
+    data = tagged(2)
+    assert data.states is not None
+    words = data.states.words.copy()
+    words[data.states.windows[1, 1] :] = -1
+    fitted = fit(replace(data, states=replace(data.states, words=words)), spec(epochs=1))
+    assert fitted.found[1] == []
+
+
 def test_labels_without_sense_are_not_found_in_held_out_rows() -> None:
     data = tagged(80)
     random = np.random.default_rng(0)
