@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -39,19 +39,20 @@ class Options:
     learning_rate: float = 2e-3
     epochs: int = 12
     batch: int = 32
+    beside: bool = True
 
     @classmethod
     def parse(cls, options: Mapping[str, object]) -> Options:
         """Raises InvalidArgument for what cannot be done."""
-        choices.known("LAYER_MIX", options, cls.__slots__)
-        given = {
-            "queries": choices.whole(options, "queries", 1, 64),
-            "rank": choices.whole(options, "rank", 1, 1024),
-            "learning_rate": choices.rate(options, "learning_rate"),
-            "epochs": choices.whole(options, "epochs", 1, 1000),
-            "batch": choices.whole(options, "batch", 1, 4096),
-        }
-        return replace(cls(), **{name: value for name, value in given.items() if value is not None})
+        choices.known("LAYER_MIX", options, [name for name in cls.__slots__ if name != "beside"])
+        plain = cls()
+        return cls(
+            choices.whole(options, "queries", 1, 64) or plain.queries,
+            choices.whole(options, "rank", 1, 1024) or plain.rank,
+            choices.rate(options, "learning_rate") or plain.learning_rate,
+            choices.whole(options, "epochs", 1, 1000) or plain.epochs,
+            choices.whole(options, "batch", 1, 4096) or plain.batch,
+        )
 
 
 def check(options: Mapping[str, object], slots: Sequence[Slot], kind: TaskKind) -> None:
@@ -161,8 +162,11 @@ class Task:
             "up": torch.zeros(rank, self.objective.outputs),
             "bias": torch.zeros(self.objective.outputs),
         }
-        ridge = ridge_start(self.kept, self.objective, rows, self.seed)
         offset = torch.zeros(len(self.kept), self.objective.outputs)
+        if not self.options.beside:
+            nothing = np.zeros((self.kept.shape[1], self.objective.outputs), np.float32)
+            return Reader(weights, Start(nothing, nothing[0], 0.0, 0.0), offset)
+        ridge = ridge_start(self.kept, self.objective, rows, self.seed)
         offset[torch.from_numpy(rows)] = torch.from_numpy(
             out_of_fold(self.kept, self.objective, rows, ridge, self.seed)
         )

@@ -16,7 +16,7 @@ from candelabra.adapt.split import folds, hold_out
 from candelabra.adapt.training import TrainingSet
 from candelabra.types import Progress, TaskKind
 
-PENALTIES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0)
+PENALTIES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0, 30.0)
 """Ridge penalties tried, as a share of the features' mean variance times the rows."""
 SHARPNESS = (1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
 

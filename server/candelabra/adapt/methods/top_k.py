@@ -166,7 +166,7 @@ class Trainer:
         spent = math.inf
         for _ in range(2):
             begun = time.perf_counter()
-            self.outputs(network, rows).sum().backward()  # type: ignore[no-untyped-call]
+            self.outputs(network, rows).sum().backward()
             spent = min(spent, time.perf_counter() - begun)
         return spent / max(int(self.lengths[rows].sum()), 1)
 
@@ -203,7 +203,7 @@ class Trainer:
             for part in batches(self.lengths[learn], self.batch, draw):
                 loss = self.objective.loss(self.outputs(network, learn[part], random), torch.from_numpy(learn[part]))
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 torch.nn.utils.clip_grad_norm_(network.leaves(), 1.0)
                 optimizer.step()
                 schedule.step()

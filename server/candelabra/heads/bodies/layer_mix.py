@@ -63,12 +63,12 @@ class LayerMix:
 
     def logits(self, inputs: Inputs) -> Array:
         """float32 [n, outputs]."""
+        if not len(inputs.features):
+            return np.zeros((0, self.outputs), np.float32)
         kept = normalized(np.asarray(inputs.features, np.float32), len(self.slots))
-        mixed = (
-            np.stack([self.mixed(windows) for windows in inputs.states])
-            if len(kept)
-            else np.zeros((0, len(self.down)), np.float32)
-        )
+        mixed = np.zeros((len(kept), len(self.down)), np.float32)
+        for row, windows in enumerate(inputs.states):
+            mixed[row] = self.mixed(windows)
         z: Array = mixed @ self.down @ self.up + kept @ self.weight + self.bias
         return z
 

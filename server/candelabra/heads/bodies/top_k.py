@@ -81,7 +81,8 @@ class TopK:
                     sums[row] += total
                     tokens[row] += len(state)
                 start = end
-        return sums / np.maximum(tokens, 1)[:, None]
+        means: Array = sums / np.maximum(tokens, np.float32(1))[:, None]
+        return means
 
     def tensors(self) -> dict[str, np.ndarray]:
         found = {f"layer.{at}.{name}": one[name] for at, one in enumerate(self.upper.weights) for name in NAMES}

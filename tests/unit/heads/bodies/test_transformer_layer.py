@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import BertConfig, BertModel, MPNetConfig, MPNetModel, PreTrainedModel, RobertaConfig, RobertaModel
+
 from candelabra.errors import BackboneCorrupt, InvalidArgument
 from candelabra.heads.bodies import transformer_layer
-from transformers import BertConfig, BertModel, MPNetConfig, MPNetModel, PreTrainedModel, RobertaConfig, RobertaModel
 
 SIZE = {
     "hidden_size": 24,
