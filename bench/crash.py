@@ -75,7 +75,12 @@ class Actors:
             for index in range(24)
         ]
         handle = client.adapt(
-            f"crash/head-{number % 3}", examples, request_id=f"{self.round}-{number}", force=True, timeout=2
+            f"crash/head-{number % 3}",
+            examples,
+            request_id=f"{self.round}-{number}",
+            method="closed_form",
+            force=True,
+            timeout=2,
         )
         self.ledger.jobs.add(handle.job.name)
         self.ledger.actions["adapt"] += 1

@@ -18,6 +18,7 @@ from bench.measure import table
 from bench.random_heads import label_count, random_head
 from bench.texts import mixed
 from candelabra.backbones import resolve
+from candelabra.engine.row import Inputs
 from candelabra.engine.tokenizer import Tokenizer
 from candelabra.engine.torch_encoder import TorchEncoder
 from candelabra.heads.head import Head
@@ -177,7 +178,7 @@ async def adapter(client: AsyncClient, ledger: Ledger, names: list[str], end: fl
             (f"The parcel {number} of round {round_} came {chance.choice(words[label])}", label)
             for number, label in enumerate(("on time", "late") * 20)
         ]
-        job = (await client.adapt(name, examples, wait=True, force=True, timeout=120)).job
+        job = (await client.adapt(name, examples, method="closed_form", wait=True, force=True, timeout=120)).job
         if job.state != "succeeded":
             ledger.failed[f"adapt {job.state}"] += 1
             continue
@@ -199,10 +200,10 @@ def recompute(ledger: Ledger) -> tuple[int, int, float]:
     for text, name, digest, scores in ledger.answers:
         if text not in features:
             (tokens,) = tokenizer.split([text], LongText.TRUNCATE)
-            features[text] = dict(zip(slots, encoder.encode(tokens.windows, slots)[0], strict=True))
+            features[text] = dict(zip(slots, encoder.encode(tokens.windows, slots).pooled[0], strict=True))
         known, head = ledger.files[name]
         vector = np.concatenate([features[text][slot] for slot in head.slots])[None, :]
-        expected = dict(zip(head.labels, head.scores(vector)[0].tolist(), strict=True))
+        expected = dict(zip(head.labels, head.scores(Inputs(vector, texts=[text]))[0].tolist(), strict=True))
         gap = (
             max(abs(expected[label] - scores[label]) for label in expected) if scores.keys() == expected.keys() else 1.0
         )

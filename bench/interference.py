@@ -46,7 +46,7 @@ async def measure(server: Server, rows: int, clients: int, idle_parts: int) -> s
         await steady(client, heads, texts, used, 3, clients)
         idle = [await steady(client, heads, texts, used, PART_SECONDS, clients) for _ in range(idle_parts)]
         began = time.perf_counter()
-        job = await client.adapt("bench/many", dataset="bench/many", force=True)
+        job = await client.adapt("bench/many", dataset="bench/many", method="closed_form", force=True)
         busy: list[Latencies] = []
         while not (await job.refresh()).ended:
             busy.append(await steady(client, heads, texts, used, PART_SECONDS, clients))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from candelabra.heads.bodies.dense import Dense
 from candelabra.heads.head import Head
 from candelabra.types import Method, Slot, TaskKind
 from candelabra_client import Backbone
@@ -19,8 +20,7 @@ def random_head(
     weight = chance.normal(0, 4, (inputs, labels)).astype(np.float32)
     multi = task_kind is TaskKind.MULTI_LABEL
     return Head(
-        layers=((weight, np.zeros(labels, np.float32)),),
-        slots=slots,
+        body=Dense(slots, ((weight, np.zeros(labels, np.float32)),)),
         labels=tuple(f"label-{number}" for number in range(labels)),
         task_kind=task_kind,
         backbone=backbone.fingerprint,

@@ -35,6 +35,7 @@ def _answered_by(ledger: hot_swap.Ledger, head: Head) -> tuple[int, int, float]:
     import numpy as np
 
     from candelabra.backbones import resolve
+    from candelabra.engine.row import Inputs
     from candelabra.engine.tokenizer import Tokenizer
     from candelabra.engine.torch_encoder import TorchEncoder
     from candelabra.settings import Settings
@@ -43,8 +44,8 @@ def _answered_by(ledger: hot_swap.Ledger, head: Head) -> tuple[int, int, float]:
     settings = Settings()
     backbone = resolve(settings.backbone, settings.cache)
     (tokens,) = Tokenizer.load(backbone, 0, 32, 32).split(["A text."], LongText.TRUNCATE)
-    features = TorchEncoder.load(backbone, "cpu", "auto", 0).encode(tokens.windows, head.slots)
-    scores = head.scores(np.asarray(features).reshape(1, -1))[0].tolist()
+    features = TorchEncoder.load(backbone, "cpu", "auto", 0).encode(tokens.windows, head.slots).pooled
+    scores = head.scores(Inputs(np.asarray(features).reshape(1, -1)))[0].tolist()
     ledger.answers = [("A text.", "a/b@1", "d1", dict(zip(head.labels, scores, strict=True)))]
     checked, wrong, worst = hot_swap.recompute(ledger)
     assert (checked, wrong) == (1, 1)

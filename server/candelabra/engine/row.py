@@ -14,6 +14,9 @@ from candelabra.types import Slot
 Scores = np.ndarray | tuple[np.ndarray, ...]
 """Of one row: floats [outputs], or for tokens one array [tokens, outputs] a window."""
 
+Outputs = np.ndarray | Sequence[Scores]
+"""Of n rows: an array [n, outputs], or one entry a row."""
+
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
@@ -47,7 +50,7 @@ class Scorer(Protocol):
         """Layers whose token states it reads; empty for most."""
         ...
 
-    def scores(self, inputs: Inputs) -> Sequence[Scores]:
+    def scores(self, inputs: Inputs) -> Outputs:
         """One entry a row. Rows do not touch each other."""
         ...
 

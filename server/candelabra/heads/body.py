@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
 import numpy as np
 
-from candelabra.engine.row import Inputs, Scores
+from candelabra.engine.row import Inputs, Outputs
 from candelabra.types import Slot
 
 
@@ -31,7 +31,7 @@ class Body(Protocol):
         """Numbers a row, or a token."""
         ...
 
-    def logits(self, inputs: Inputs) -> Sequence[Scores]:
+    def logits(self, inputs: Inputs) -> Outputs:
         """Uncalibrated: an array [n, outputs] for n rows, or one tuple of arrays [tokens, outputs] a row."""
         ...
 

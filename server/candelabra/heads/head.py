@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from candelabra.engine.row import Inputs, Scores
+from candelabra.engine.row import Inputs, Outputs
 from candelabra.errors import CorruptHead
 from candelabra.heads.bodies import kinds
 from candelabra.heads.body import Body
@@ -64,35 +64,28 @@ class Head:
     guards: Guards | None = None
     lineage: Mapping[str, object] = field(default_factory=dict)
     report: Mapping[str, object] = field(default_factory=dict)
+    slots: tuple[Slot, ...] = field(init=False, repr=False)
+    layers: tuple[int, ...] = field(init=False, repr=False)
+    nbytes: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         _check(self)
-        # A large body is not asked for its tensors each time: the shelf counts bytes often.
+        # Asked for with every row: the shelf counts bytes, and the engine reads slots and layers.
         tensors = [*self.body.tensors().values(), *(self.guards.tensors().values() if self.guards else ())]
-        object.__setattr__(self, "_nbytes", sum(tensor.nbytes for tensor in tensors))
+        object.__setattr__(self, "nbytes", sum(tensor.nbytes for tensor in tensors))
+        object.__setattr__(self, "slots", tuple(self.body.slots))
+        object.__setattr__(self, "layers", tuple(self.body.layers))
 
     @property
     def kind(self) -> str:
         return self.body.kind
 
-    @property
-    def slots(self) -> tuple[Slot, ...]:
-        return self.body.slots
-
-    @property
-    def layers(self) -> tuple[int, ...]:
-        return self.body.layers
-
-    @property
-    def nbytes(self) -> int:
-        return int(self._nbytes)  # type: ignore[attr-defined]
-
-    def scores(self, inputs: Inputs) -> Sequence[Scores]:
+    def scores(self, inputs: Inputs) -> Outputs:
         """Calibrated probabilities [n, labels] of labels, numbers [n, 1] of regression; emissions of tokens as they
         are, for only their decoding makes probabilities of them. Rows do not touch each other."""
         return self.calibrated(self.body.logits(inputs))
 
-    def calibrated(self, logits: Sequence[Scores]) -> Sequence[Scores]:
+    def calibrated(self, logits: Outputs) -> Outputs:
         """What `scores` makes of the body's outputs."""
         if self.task_kind is TaskKind.SINGLE_LABEL:
             return softmax(np.asarray(logits) / np.float32(self.calibration.temperature))

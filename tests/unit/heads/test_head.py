@@ -15,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
+from candelabra.engine.row import Inputs
 from candelabra.errors import CorruptHead
+from candelabra.heads.bodies.dense import Dense
 from candelabra.heads.head import Calibration, Head
-from candelabra.types import LongText, Method, Slot, TaskKind
+from candelabra.types import LongText, Method, Reading, Slot, TaskKind
 
 DIM = 8
 
@@ -31,12 +33,13 @@ def make(
 ) -> Head:
     random = np.random.default_rng(seed)
     sizes = [slots * DIM, *([hidden] if hidden else []), len(labels)]
+    weights = tuple(
+        (random.normal(size=pair).astype(np.float32), random.normal(size=pair[1]).astype(np.float32))
+        for pair in itertools.pairwise(sizes)
+    )
+    places = tuple(Slot(layer, "mean") for layer in range(slots))
     return Head(
-        layers=tuple(
-            (random.normal(size=pair).astype(np.float32), random.normal(size=pair[1]).astype(np.float32))
-            for pair in itertools.pairwise(sizes)
-        ),
-        slots=tuple(Slot(layer, "mean") for layer in range(slots)),
+        body=Dense(places, weights, "gelu" if hidden else "none"),
         labels=labels,
         task_kind=TaskKind.MULTI_LABEL if multi else TaskKind.SINGLE_LABEL,
         backbone="fingerprint",
@@ -44,7 +47,6 @@ def make(
         task="classification",
         method=Method.DENSE if hidden else Method.CLOSED_FORM,
         long_text=LongText.WINDOWS,
-        activation="gelu" if hidden else "none",
         calibration=Calibration(1.5),
         thresholds=(0.5,) * len(labels) if multi else (),
         lineage={"dataset": "acme/mails", "rows": 12},
@@ -54,7 +56,16 @@ def make(
 
 def features(head: Head, rows: int, seed: int = 1) -> np.ndarray:
     random = np.random.default_rng(seed)
-    return random.normal(size=(rows, head.dimension * len(head.slots))).astype(np.float32)
+    return random.normal(size=(rows, DIM * len(head.slots))).astype(np.float32)
+
+
+def scores(head: Head, x: np.ndarray) -> np.ndarray:
+    return np.asarray(head.scores(Inputs(x)))
+
+
+def weights(head: Head) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    assert isinstance(head.body, Dense)
+    return head.body.weights
 
 
 @pytest.mark.parametrize("hidden", [0, 5])
@@ -68,7 +79,7 @@ def test_a_round_trip_gives_the_same_head_and_bytes(hidden: int, multi: bool) ->
     assert (back.kind, back.long_text, back.nbytes) == (head.kind, LongText.WINDOWS, head.nbytes)
     assert dict(back.lineage) == {"dataset": "acme/mails", "rows": 12}
     x = features(head, 4)
-    assert np.array_equal(head.scores(x), back.scores(x))
+    assert np.array_equal(scores(head, x), scores(back, x))
 
 
 @given(labels=st.sets(st.text(min_size=1, max_size=12).filter(lambda s: s.isprintable()), min_size=2, max_size=6))
@@ -83,25 +94,42 @@ def test_any_printable_label_survives(labels: set[str]) -> None:
 def test_a_row_does_not_depend_on_its_neighbours(rows: int, hidden: int, multi: bool, seed: int) -> None:
     head = make(hidden=hidden, multi=multi, seed=seed)
     x = features(head, rows, seed)
-    together = head.scores(x)
-    alone = np.concatenate([head.scores(row[None, :]) for row in x])
+    together = scores(head, x)
+    alone = np.concatenate([scores(head, row[None, :]) for row in x])
     np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-6)
     assert together.dtype == np.float32
 
 
 def test_single_label_probabilities_sum_to_one_even_for_huge_logits() -> None:
     head = make()
-    big = replace(head, layers=tuple((weight * 1e4, bias * 1e4) for weight, bias in head.layers))
-    scores = big.scores(features(big, 5))
-    np.testing.assert_allclose(scores.sum(axis=1), 1.0, rtol=1e-5)
-    assert np.isfinite(scores).all()
+    big = replace(head, body=Dense(head.slots, tuple((weight * 1e4, bias * 1e4) for weight, bias in weights(head))))
+    found = scores(big, features(big, 5))
+    np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-5)
+    assert np.isfinite(found).all()
+
+
+def test_a_temperature_softens_and_is_not_folded_away() -> None:
+    head = make()
+    x = features(head, 3)
+    cold, warm = (scores(replace(head, calibration=Calibration(t)), x) for t in (0.5, 5.0))
+    assert (cold.max(axis=1) > warm.max(axis=1)).all()
+
+
+def test_a_scale_and_bias_of_each_label_is_applied() -> None:
+    head = make(multi=True)
+    x = features(head, 3)
+    shifted = replace(head, calibration=Calibration(1.0, (1.0, 1.0, 1.0), (0.0, 50.0, -50.0)))
+    found = scores(shifted, x)
+    np.testing.assert_allclose(found[:, 0], scores(replace(head, calibration=Calibration()), x)[:, 0], rtol=1e-5)
+    assert (found[:, 1] > 0.99).all()
+    assert (found[:, 2] < 0.01).all()
 
 
 def test_the_length_of_a_slot_does_not_matter_when_normalized() -> None:
     head = make()
     x = features(head, 3)
-    np.testing.assert_allclose(head.scores(x), head.scores(x * 7.0), rtol=1e-4)
-    assert np.isfinite(head.scores(np.zeros_like(x))).all()
+    np.testing.assert_allclose(scores(head, x), scores(head, x * 7.0), rtol=1e-4)
+    assert np.isfinite(scores(head, np.zeros_like(x))).all()
 
 
 def test_decide_takes_the_best_label() -> None:
@@ -123,13 +151,13 @@ def test_decide_gives_all_labels_over_their_thresholds_best_first() -> None:
 def test_a_head_cannot_be_changed() -> None:
     head = make()
     with pytest.raises(ValueError, match="read-only"):
-        head.layers[0][0][0, 0] = 1.0
+        weights(head)[0][0][0, 0] = 1.0
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_weight_that_is_not_finite_is_refused(value: float) -> None:
     tensors = load(make().to_bytes())
-    tensors["layers.0.weight"] = np.where(tensors["layers.0.weight"] > 0, np.float32(value), np.float32(0))
+    tensors["body.layers.0.weight"] = np.where(tensors["body.layers.0.weight"] > 0, np.float32(value), np.float32(0))
     with pytest.raises(CorruptHead, match="finite"):
         Head.from_bytes(_repack(tensors, manifest_of(make())))
 
@@ -155,27 +183,42 @@ def test_a_flipped_bit_is_refused_or_gives_a_sound_head(position: int, bit: int)
         head = Head.from_bytes(bytes(data))
     except CorruptHead:
         return
-    assert np.isfinite(head.layers[0][0]).all()
+    assert np.isfinite(weights(head)[0][0]).all()
 
 
 Damage = Callable[[dict[str, np.ndarray], dict[str, Any]], None]
 
 
 def transposed(tensors: dict[str, np.ndarray], manifest: dict[str, Any]) -> None:
-    tensors["layers.0.weight"] = np.ascontiguousarray(tensors["layers.0.weight"].T)
+    tensors["body.layers.0.weight"] = np.ascontiguousarray(tensors["body.layers.0.weight"].T)
 
 
 def doubled(tensors: dict[str, np.ndarray], manifest: dict[str, Any]) -> None:
-    tensors["layers.0.weight"] = tensors["layers.0.weight"].astype(np.float64)
+    tensors["body.layers.0.weight"] = tensors["body.layers.0.weight"].astype(np.float64)
 
 
 def extra(tensors: dict[str, np.ndarray], manifest: dict[str, Any]) -> None:
     tensors["surprise"] = np.zeros(3, np.float32)
 
 
+def extra_in_the_body(tensors: dict[str, np.ndarray], manifest: dict[str, Any]) -> None:
+    tensors["body.surprise"] = np.zeros(3, np.float32)
+
+
+def guards_of_nothing(tensors: dict[str, np.ndarray], manifest: dict[str, Any]) -> None:
+    tensors["guards.conformal"] = np.zeros(3, np.float32)
+
+
 def change(**fields: object) -> Damage:
     def apply(tensors: dict[str, np.ndarray], manifest: dict[str, Any]) -> None:
         manifest.update(fields)
+
+    return apply
+
+
+def change_body(**fields: object) -> Damage:
+    def apply(tensors: dict[str, np.ndarray], manifest: dict[str, Any]) -> None:
+        manifest["body"].update(fields)
 
     return apply
 
@@ -186,22 +229,27 @@ def change(**fields: object) -> Damage:
         transposed,
         doubled,
         extra,
-        change(format=2),
-        change(kind="mlp"),
-        change(layers=2),
-        change(layers="one"),
+        extra_in_the_body,
+        guards_of_nothing,
+        change(format=3),
+        change(kind="magic"),
+        change(reading="aloud"),
+        change(temperature=0.0),
+        change(scale=[1.0]),
+        change_body(layers=2),
+        change_body(layers="one"),
         change(labels=["yes", "no"]),
         change(labels=["yes", "no", "no"]),
         change(labels=["yes", "no", 3]),
-        change(slots=[[0, "mean"], [1, "mean"], [2, "mean"]]),
-        change(slots=[[0, "mean"], [0, "mean"]]),
-        change(slots=[[0, "max"], [1, "mean"]]),
-        change(slots=[[-1, "mean"], [1, "mean"]]),
-        change(slots=[]),
+        change_body(slots=[[0, "mean"], [1, "mean"], [2, "mean"]]),
+        change_body(slots=[[0, "mean"], [0, "mean"]]),
+        change_body(slots=[[0, "max"], [1, "mean"]]),
+        change_body(slots=[[-1, "mean"], [1, "mean"]]),
+        change_body(slots=[]),
         change(task_kind="regression"),
         change(method="magic"),
-        change(activation="swish"),
-        change(normalize="yes"),
+        change_body(activation="swish"),
+        change_body(normalize="yes"),
         change(thresholds=[0.5]),
         change(positive=3),
         change(positive=True),
@@ -236,3 +284,18 @@ def manifest_of(head: Head) -> dict[str, Any]:
 
 def _repack(tensors: dict[str, np.ndarray], manifest: dict[str, Any]) -> bytes:
     return save(tensors, metadata={"candelabra": json.dumps(manifest)})
+
+
+def test_a_file_of_the_first_format_is_still_that_head() -> None:
+    """There every head was dense, and its calibration was folded into its last layer."""
+    head = replace(make(), calibration=Calibration())
+    new = manifest_of(head)
+    old = {name: value for name, value in new.items() if name not in ("body", "guards", "reading")}
+    old |= {"format": 1, "kind": "linear", "temperature": 1.5, **new["body"]}
+    tensors = {name.removeprefix("body."): tensor for name, tensor in load(head.to_bytes()).items()}
+    back = Head.from_bytes(_repack(tensors, old))
+    x = features(head, 4)
+    assert np.array_equal(scores(back, x), scores(head, x))
+    assert (back.reading, back.guards) == (Reading.TEXT, None)
+    with pytest.raises(CorruptHead, match="calls itself"):
+        Head.from_bytes(_repack(tensors, {**old, "kind": "mlp"}))

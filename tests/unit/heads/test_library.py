@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from candelabra import errors
+from candelabra.heads.bodies.dense import Dense
 from candelabra.heads.head import Head
 from candelabra.heads.library import Library
 from candelabra.heads.shelf import Shelf
@@ -27,8 +28,7 @@ MINE = "tiny:1"
 def head(seed: int = 0, **changes: object) -> Head:
     random = np.random.default_rng(seed)
     made = Head(
-        layers=((random.normal(size=(4, 2)).astype(np.float32), np.zeros(2, np.float32)),),
-        slots=(Slot(1, "mean"),),
+        body=Dense((Slot(1, "mean"),), ((random.normal(size=(4, 2)).astype(np.float32), np.zeros(2, np.float32)),)),
         labels=("yes", "no"),
         task_kind=TaskKind.SINGLE_LABEL,
         backbone=MINE,

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 
 from candelabra import errors
+from candelabra.engine.row import Inputs
+from candelabra.heads.bodies.dense import Dense
 from candelabra.heads.head import Head
 from candelabra.heads.shelf import Shelf
 from candelabra.heads.store import HeadStore
@@ -392,8 +394,7 @@ async def test_readers_never_see_half_a_swap(house: House) -> None:
 
 async def test_a_real_head_goes_from_file_to_memory(tmp_path: Path) -> None:
     made = Head(
-        layers=((np.eye(2, dtype=np.float32), np.zeros(2, dtype=np.float32)),),
-        slots=(Slot(1, "mean"),),
+        body=Dense((Slot(1, "mean"),), ((np.eye(2, dtype=np.float32), np.zeros(2, dtype=np.float32)),)),
         labels=("a", "b"),
         task_kind=TaskKind.SINGLE_LABEL,
         backbone=MINE,
@@ -405,7 +406,7 @@ async def test_a_real_head_goes_from_file_to_memory(tmp_path: Path) -> None:
     shelf = Shelf(house.registry, house.store, Head.from_bytes, MINE, 10_000, house.metrics)
     version = house.add(made.to_bytes())
     head = await shelf.get(version)
-    features = np.array([[3.0, 4.0]], dtype=np.float32)
+    features = Inputs(np.array([[3.0, 4.0]], dtype=np.float32))
     assert np.array_equal(head.scores(features), made.scores(features))
     assert house.number("heads_resident_bytes") == made.nbytes
     shelf.close()
