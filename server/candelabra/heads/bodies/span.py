@@ -82,8 +82,7 @@ class SpanFinder:
     ) -> tuple[list[tuple[Span, float]], float]:
         """The `top_k` best spans of one text, each with its probability, and the probability of no answer.
 
-        Offsets are code points of `text`, whole words, never of the question. `longest` 0: the head's own. The first
-        answer is the one that is most like the truth in expectation; the others go by probability.
+        Offsets are code points of `text`, whole words, never of the question. `longest` 0: the head's own.
         """
         if not all(np.isfinite(one).all() for one in logits):
             raise HeadUnsound("The span finder gave a score that is not a finite number.")
