@@ -154,21 +154,22 @@ def open_states(folder: Path, tokens: Sequence[Tokens], layers: tuple[int, ...],
         if window.offsets is not None and window.words is not None:
             offsets[ends[k] : ends[k + 1]], words[ends[k] : ends[k + 1]] = window.offsets, window.words
     folder.mkdir(parents=True, exist_ok=True)
-    for name, array in (("windows", table), ("offsets", offsets), ("words", words)):
+    ids = np.concatenate([window.ids for _, window in windows]) if windows else np.zeros(0, np.int32)
+    for name, array in (("windows", table), ("offsets", offsets), ("words", words), ("ids", ids)):
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
     np.save(folder / "layers.npy", np.array(layers, np.int64), allow_pickle=False)
     shape = (int(ends[-1]), len(layers), dimension)
     values = np.lib.format.open_memmap(folder / "values.npy", mode="w+", dtype=np.float16, shape=shape)
-    return TokenStates(values, layers, table, offsets, words)
+    return TokenStates(values, layers, table, offsets, words, ids)
 
 
 def load_states(folder: Path) -> TokenStates:
     """What `open_states` began; `values` stay on disk, read-only."""
-    table, offsets, words, layers = (
-        np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("windows", "offsets", "words", "layers")
+    table, offsets, words, ids, layers = (
+        np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("windows", "offsets", "words", "ids", "layers")
     )
     values = np.load(folder / "values.npy", mmap_mode="r", allow_pickle=False)
-    return TokenStates(values, tuple(layers.tolist()), table, offsets, words)
+    return TokenStates(values, tuple(layers.tolist()), table, offsets, words, ids)
 
 
 def _row(one: Tokens, slots: tuple[Slot, ...], layers: tuple[int, ...], tenant: str, cached: bool) -> Row:

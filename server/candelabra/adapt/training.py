@@ -19,7 +19,8 @@ class TokenStates:
 
     `values` is float16 [tokens, layers, dimension]; `windows` int64 [windows, 4]: row, first token, token behind the
     last, and where the second sequence begins within the window (0: there is none). `offsets` int32 [tokens, 2] and
-    `words` int32 [tokens] are as in engine.window.Window; offsets count code points of the row's text.
+    `words` int32 [tokens] are as in engine.window.Window; offsets count code points of the row's text. `ids` int32
+    [tokens] are the tokens themselves.
     """
 
     values: np.ndarray
@@ -27,6 +28,7 @@ class TokenStates:
     windows: np.ndarray
     offsets: np.ndarray
     words: np.ndarray
+    ids: np.ndarray | None = None
 
     def of(self, row: int) -> Iterator[tuple[int, int, int]]:
         """First token, token behind the last, and second sequence's begin, of each window of a row."""
