@@ -94,7 +94,7 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell = lambda _: None) -> Fitt
     Rows are divided once: a fifth is scored, a tenth of the rest says when to stop (its best epoch), and the body
     learns from everything for as many epochs. With fewer than 300 rows every row is scored, out of 4 folds, and the
     epochs are fixed. AdamW (Loshchilov and Hutter 2019), the rate falling to nothing; dropout locked over a sequence
-    (Gal and Ghahramani 2016). Costs about 0.12 ms of one core a word and epoch.
+    (Gal and Ghahramani 2016). Costs about 0.15 ms of one (shared) core a word and epoch.
     """
     states = data.states
     if states is None:
