@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -70,22 +70,27 @@ def wanted_layers(info: BackboneInfo, options: Mapping[str, object]) -> tuple[in
 def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
     """A reader of four fifths, scored on the last fifth, tells how many epochs are best; then one reader of all rows.
 
-    Beside the attention stands the ridge head of the pooled features. While the attention learns, each row shows the
-    ridge's output by a ridge that had not seen it, so that there is an error left to learn from.
+    Two readers are tried, and the one with less loss on a tenth is taken: attention alone (better on 800 to 1,000 rows
+    of headlines and financial news: +.04 Pearson, +.03 accuracy over ridge), and attention beside the ridge head of the
+    pooled features, which is never worse than that head. While the latter learns, each row shows the output of a ridge
+    that had not seen it, so that there is an error left to learn from.
     """
     options = Options.parse(spec.options)
     if data.states is None:
         raise InvalidArgument("LAYER_MIX needs token states, and none were kept of these rows.", field="method")
-    task = Task.of(data, data.states, spec, options)
     every = np.arange(len(data.targets))
+    task = Task.of(data, data.states, spec, options)
     scored = folds(task.objective.strata, min(FOLDS, len(every)), spec.seed) == 0
-    track = Track(tell, options.epochs)
     learn, out = every[~scored], every[scored]
     stop = hold_out(task.objective.strata[learn], max(1, round(len(learn) * STOP_SHARE)), spec.seed)
-    first = task.start(learn)
-    epochs = task.train(first, learn[~stop], learn[stop], options.epochs, spec.seed, track)
-    body = task.body(first)
-    logits = body.logits(task.inputs(out))
+    track, found = Track(tell, 1.5 * options.epochs), []
+    for beside in (True, False):
+        one = replace(task, options=replace(options, beside=beside))
+        reader = one.start(learn)
+        loss, epochs = one.train(reader, learn[~stop], learn[stop], options.epochs, spec.seed, track)
+        found.append((loss, epochs, one, reader))
+    _, epochs, task, first = min(found, key=lambda each: each[0])
+    logits = task.body(first).logits(task.inputs(out))
     track.again(epochs)
     last = task.start(every)
     task.train(last, every, every[:0], epochs, spec.seed, track)
@@ -98,6 +103,7 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
             "rank": str(options.rank),
             "learning_rate": f"{options.learning_rate:g}",
             "epochs": str(epochs),
+            "beside_ridge": str(task.options.beside).lower(),
         },
         evaluation=f"held-out 1/{min(FOLDS, len(every))}",
     )
@@ -172,7 +178,9 @@ class Task:
         )
         return Reader(weights, ridge, offset)
 
-    def train(self, reader: Reader, learn: np.ndarray, held: np.ndarray, epochs: int, seed: int, track: Track) -> int:
+    def train(
+        self, reader: Reader, learn: np.ndarray, held: np.ndarray, epochs: int, seed: int, track: Track
+    ) -> tuple[float, int]:
         """AdamW with warm-up and decay; the best epoch on `held`, whose weights are kept, or the last without any."""
         draw, random = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
         weights = [reader.weights[name].requires_grad_(True) for name in NAMES]
@@ -211,7 +219,7 @@ class Task:
                 break
         if len(held):
             reader.weights = best_weights
-        return best_epoch if len(held) else epochs
+        return best, best_epoch if len(held) else epochs
 
     def outputs(self, reader: Reader, rows: np.ndarray) -> torch.Tensor:
         """Logits [len(rows), outputs] beside the ridge's out-of-fold outputs, without dropout."""

@@ -184,12 +184,13 @@ def batches(lengths: Sequence[int] | np.ndarray, size: int, random: np.random.Ge
 class Track:
     """Tells of each epoch, and how long it may take at most."""
 
-    def __init__(self, tell: Tell, epochs: int) -> None:
-        self.tell, self.total, self.step = tell, 2 * epochs, 0
+    def __init__(self, tell: Tell, epochs: float) -> None:
+        self.tell, self.total, self.step = tell, round(2 * epochs), 0
         self.begun = time.perf_counter()
 
     def epoch(self, loss: float, metrics: Mapping[str, float]) -> None:
         self.step += 1
+        self.total = max(self.total, self.step)
         left = (time.perf_counter() - self.begun) / self.step * (self.total - self.step)
         self.tell(Progress("train", self.step, self.total, loss, metrics, left))
 

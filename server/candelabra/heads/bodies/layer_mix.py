@@ -69,8 +69,8 @@ class LayerMix:
         mixed = np.zeros((len(kept), len(self.down)), np.float32)
         for row, windows in enumerate(inputs.states):
             mixed[row] = self.mixed(windows)
-        z: Array = mixed @ self.down @ self.up + kept @ self.weight + self.bias
-        return z
+        z = mixed @ self.down @ self.up + kept @ self.weight + self.bias
+        return np.asarray(z, np.float32)
 
     def mixed(self, windows: Sequence[np.ndarray]) -> Array:
         """float32 [h * d] of one row's windows, each [tokens, layers, d]."""
@@ -79,8 +79,7 @@ class LayerMix:
         pooled = np.matmul(_softmax(seen), x)
         pooled = ((pooled - self.centre[:, None]) * self.scale[:, None]).transpose(1, 0, 2)  # [h, layers, d]
         share = _softmax(self.prior + np.einsum("hld,hd->hl", pooled, self.mix) / math.sqrt(x.shape[2]))
-        mixed: Array = np.matmul(share[:, None], pooled).reshape(-1)
-        return mixed
+        return np.asarray(np.matmul(share[:, None], pooled).reshape(-1), np.float32)
 
     def shares(self) -> Array:
         """What each layer is worth before a text is seen [h, layers]."""

@@ -81,8 +81,7 @@ class TopK:
                     sums[row] += total
                     tokens[row] += len(state)
                 start = end
-        means: Array = sums / np.maximum(tokens, np.float32(1))[:, None]
-        return means
+        return np.asarray(sums / np.maximum(tokens, 1)[:, None], np.float32)
 
     def tensors(self) -> dict[str, np.ndarray]:
         found = {f"layer.{at}.{name}": one[name] for at, one in enumerate(self.upper.weights) for name in NAMES}
