@@ -1,12 +1,12 @@
 """What Prometheus sees: one object, made once, its registry handed in, label sets made at zero.
 
 No label takes its values from users (tenants, heads, texts): their number has no bound. Domains are few and
-installed by the operator.
+installed by the operator. The one exception, drift, shows the busiest heads only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.platform_collector import PlatformCollector
@@ -116,6 +116,13 @@ class Metrics:
         self.trainer_restarts = Counter(
             "candelabra_trainer_restarts", "Training processes started after a crash or stop.", registry=here
         )
+        # The traffic
+        self.head_drift = Gauge(
+            "candelabra_head_drift",
+            "Kolmogorov-Smirnov distance of recent texts from the training texts, of the 100 busiest head versions.",
+            ["head"],
+            registry=here,
+        )
         # The device
         self.gpu_utilization = Gauge(
             "candelabra_gpu_utilization_ratio", "Share of time the GPU was busy.", ["gpu"], registry=here
@@ -144,6 +151,12 @@ class Metrics:
             self.jobs.labels(state.value)
         for outcome in ("ok", "error"):
             self.head_loads.labels(outcome)
+
+    def show_drift(self, statistics: Mapping[str, float]) -> None:
+        """Of these head versions and no others; the caller keeps them few."""
+        self.head_drift.clear()
+        for head, statistic in statistics.items():
+            self.head_drift.labels(head).set(statistic)
 
     def know_methods(self, methods: Iterable[str]) -> None:
         """Makes the label sets of these RPCs ("Service/Method") at zero."""
