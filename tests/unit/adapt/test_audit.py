@@ -85,7 +85,7 @@ def test_rows_are_named_by_position_and_id() -> None:
     given[9], given[20], given[21] = 0, 0, 1
     x[[20, 21]] = x[9]
     found = audit(
-        texts, x, unseen(x, given, 3), given, ("a", "b", "c"), np.arange(200) * 2, [f"id{row}" for row in range(200)]
+        texts, x, unseen(x, given, 3), given, ("a", "b", "c"), range(0, 400, 2), [f"id{row}" for row in range(200)]
     )
     assert (14, "id7") in [(one.position, one.id) for one in found.suspects[:4]]
     assert found.examined == 200
