@@ -20,7 +20,7 @@ def negative_log_likelihood(logits: np.ndarray, targets: np.ndarray) -> float:
 
 
 def temperature(logits: np.ndarray, targets: np.ndarray) -> float:
-    """The temperature that minimises the negative log likelihood.
+    """The temperature that minimises the negative log likelihood of label indices [n], or of shares [n, labels].
 
     It is convex in 1 / temperature, so Newton with bisection as its guard finds the minimum in a few steps.
     Where every row is right with any margin the best temperature is 0; the bound keeps it usable.
@@ -28,7 +28,7 @@ def temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     if len(targets) == 0:
         return 1.0
     z = logits - logits.max(axis=1, keepdims=True)
-    own = z[np.arange(len(targets)), targets]
+    own = (z * targets).sum(axis=1) if targets.ndim == 2 else z[np.arange(len(targets)), targets]
     scale = max(float(np.abs(z).mean()), 1e-12)
     # One right row in spirit keeps a perfectly separated set from asking for infinite sharpness.
     prior = 1.0 / len(targets)
@@ -42,7 +42,7 @@ def temperature(logits: np.ndarray, targets: np.ndarray) -> float:
         low, high = (beta, high) if slope < 0 else (low, beta)
         step = beta - slope / curve if curve > 1e-12 else -1.0
         new = step if low < step < high else float(np.sqrt(low * high))
-        if abs(new - beta) <= 1e-6 * beta:
+        if abs(new - beta) <= (1e-6 if z.dtype == np.float64 else 1e-4) * beta:
             break
         beta = new
     return 1.0 / beta

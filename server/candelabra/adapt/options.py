@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 
-from candelabra.adapt import closed_form
+from candelabra.errors import InvalidArgument
 from candelabra.types import Method, Slot, TaskKind
+
+Check = Callable[[Mapping[str, object], Sequence[Slot], TaskKind], None]
 
 
 def check(method: Method, options: Mapping[str, object], slots: Sequence[Slot], kind: TaskKind) -> None:
     """Raises InvalidArgument for an option that the method does not know or cannot use."""
-    multi = kind is TaskKind.MULTI_LABEL
-    if method is Method.CLOSED_FORM:
-        closed_form.Options.parse(options, slots, multi)
+    if method is Method.AUTO:
+        if options:
+            raise InvalidArgument("AUTO takes no options: name the method that they are for.", field=min(options))
         return
-    from candelabra.adapt import dense  # torch is slow to import, and the command line needs this module's room
-
-    dense.Options.parse(options, slots)
+    # Some bring torch, which is slow to import, and the command line needs this module's room.
+    found: Check = import_module(f"candelabra.adapt.methods.{method.value}").check
+    found(options, slots, kind)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
-from candelabra.adapt.closed_form import parse_layers
+from candelabra.adapt.methods.fitted import Fitted, Tell
+from candelabra.adapt.methods.objective import Objective
+from candelabra.adapt.slots import parse_layers
 from candelabra.adapt.split import folds, hold_out
+from candelabra.adapt.training import TrainingSet, TrainSpec
 from candelabra.errors import InvalidArgument
-from candelabra.types import Progress, Slot
+from candelabra.heads.bodies.dense import Dense, normalized
+from candelabra.types import Progress, Slot, TaskKind
 
 FOLDS = 5
 FOLD_ROWS = 2000
@@ -25,8 +28,6 @@ BATCH = 64
 WEIGHT_DECAY = 0.01
 SMOOTHING = 0.05
 DROPOUT = 0.2
-
-Tell = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,61 +66,45 @@ def _whole(options: Mapping[str, object], name: str, default: int, low: int, hig
     return number
 
 
-@dataclass(frozen=True, eq=False)
-class Fitted:
-    """Layers on length-normalised features of `slots`, and logits of `rows` by networks that had not seen them."""
-
-    layers: list[tuple[np.ndarray, np.ndarray]]
-    activation: str
-    slots: tuple[Slot, ...]
-    rows: np.ndarray
-    logits: np.ndarray
-    chosen: dict[str, str]
-    evaluation: str
+def check(options: Mapping[str, object], slots: Sequence[Slot], kind: TaskKind) -> None:
+    """Raises InvalidArgument for options that this method does not know or cannot use."""
+    if kind in (TaskKind.ENTITIES, TaskKind.ANSWER):
+        raise InvalidArgument(f"DENSE cannot learn {kind.value}: choose another method.", field="method")
+    Options.parse(options, slots)
 
 
-def fit(
-    features: np.ndarray,
-    slots: tuple[Slot, ...],
-    targets: np.ndarray,
-    labels: int,
-    options: Mapping[str, object],
-    seed: int,
-    tell: Tell,
-) -> Fitted:
-    """Networks for the folds that are scored, then one of all rows for use."""
-    asked = Options.parse(options, slots)
-    chosen = tuple(slot for slot in slots if not asked.layers or slot.layer in asked.layers)
-    dimension = features.shape[1] // len(slots)
-    columns = (np.array([slots.index(slot) for slot in chosen])[:, None] * dimension + np.arange(dimension)).ravel()
-    features = features[:, columns]
-    centre = features.mean(axis=0)
-    spread = features.std(axis=0)
+def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
+    """Networks for the folds that are scored, then one of all rows for use. Costs epochs x rows x weights x 6."""
+    asked = Options.parse({k: v for k, v in spec.options.items() if k != "self_training"}, data.slots)
+    slots = tuple(slot for slot in data.slots if not asked.layers or slot.layer in asked.layers)
+    picked = data.columns(slots)
+    assert picked is not None, "the slots are the set's own"
+    features = normalized(np.asarray(picked, np.float32), len(slots))
+    centre, spread = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
     # A feature that never varies is left out, not blown up.
     scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 1e-9)
     x = torch.from_numpy(((features - centre) * scale).astype(np.float32))
-    y = torch.from_numpy(targets.astype(np.float32 if targets.ndim == 2 else np.int64))
+    aim = Objective.of(data, spec.task_kind)
+    rows, seed = len(x), spec.seed
 
-    count = min(FOLDS, len(targets))
-    fold = folds(targets, count, seed)
-    scored = range(count if len(targets) <= FOLD_ROWS else 1)
+    count = min(FOLDS, rows)
+    fold = folds(aim.strata, count, seed)
+    scored = range(count if rows <= FOLD_ROWS else 1)
     track = Track(tell, len(scored) + 1, asked.max_epochs)
     parts, logits = [], []
     for one in scored:
         out = np.flatnonzero(fold == one)
-        network, _ = _train(x, y, np.flatnonzero(fold != one), targets, labels, asked, seed + one, track)
+        network, _ = _train(x, aim, np.flatnonzero(fold != one), asked, seed + one, track)
         parts.append(out)
-        logits.append(_logits(network, x[torch.from_numpy(out)]))
-    network, epoch = _train(x, y, np.arange(len(targets)), targets, labels, asked, seed + count, track)
+        logits.append(_logits(network, x[torch.from_numpy(out)]) * aim.spread + aim.middle)
+    network, epoch = _train(x, aim, np.arange(rows), asked, seed + count, track)
     return Fitted(
-        layers=_folded(network, centre, scale),
-        activation="gelu" if asked.hidden else "none",
-        slots=chosen,
+        body=Dense(slots, _folded(network, centre, scale, aim), "gelu" if asked.hidden else "none"),
         rows=np.concatenate(parts),
         logits=np.concatenate(logits),
         chosen={
             "hidden": str(asked.hidden),
-            "layers": ", ".join(f"{slot.layer} {slot.pooling}" for slot in chosen),
+            "layers": ", ".join(f"{slot.layer} {slot.pooling}" for slot in slots),
             "learning_rate": f"{asked.learning_rate:g}",
             "epochs": str(epoch),
         },
@@ -145,21 +130,14 @@ class Track:
 
 
 def _train(
-    x: torch.Tensor,
-    y: torch.Tensor,
-    rows: np.ndarray,
-    targets: np.ndarray,
-    labels: int,
-    options: Options,
-    seed: int,
-    track: Track,
+    x: torch.Tensor, aim: Objective, rows: np.ndarray, options: Options, seed: int, track: Track
 ) -> tuple[nn.Module, int]:
     """A network of the rows, as it was in its best epoch on a tenth of them that was held out."""
-    stop = hold_out(targets[rows], max(1, round(len(rows) * STOP_SHARE)), seed)
+    stop = hold_out(aim.strata[rows], max(1, round(len(rows) * STOP_SHARE)), seed)
     # With a single row there is nothing to hold out: it serves as both.
     held, learn = torch.from_numpy(rows[stop]), torch.from_numpy(rows if stop.all() else rows[~stop])
     random = torch.Generator().manual_seed(seed)
-    network = _network(x.shape[1], labels, options.hidden, random)
+    network = _network(x.shape[1], aim.outputs, options.hidden, random)
     optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=WEIGHT_DECAY)
     batch = max(1, min(BATCH, len(learn) // 4))
     best, best_epoch, best_state = math.inf, 0, _copy(network)
@@ -173,14 +151,14 @@ def _train(
             inputs = x[part]
             # Dropout by our own generator: the global one is shared with whoever else runs in the process.
             keep = (torch.rand(inputs.shape, generator=random) >= DROPOUT).float() / (1 - DROPOUT)
-            loss = _loss(network(inputs * keep), y[part], SMOOTHING)
+            loss = aim.loss(network(inputs * keep), part, SMOOTHING)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             total += float(loss.detach()) * len(part)
         network.eval()
         with torch.inference_mode():
-            now = float(_loss(network(x[held]), y[held], 0.0))
+            now = float(aim.loss(network(x[held]), held))
         track.epoch(total / len(order), now)
         if now < best - 1e-5:
             best, best_epoch, best_state = now, epoch, _copy(network)
@@ -209,12 +187,6 @@ def _network(inputs: int, labels: int, hidden: int, random: torch.Generator) -> 
     return nn.Sequential(*layers)
 
 
-def _loss(logits: torch.Tensor, y: torch.Tensor, smoothing: float) -> torch.Tensor:
-    if y.ndim == 2:
-        return functional.binary_cross_entropy_with_logits(logits, y) * y.shape[1]
-    return functional.cross_entropy(logits, y, label_smoothing=smoothing)
-
-
 def _copy(network: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
@@ -224,8 +196,10 @@ def _logits(network: nn.Module, x: torch.Tensor) -> np.ndarray:
         return np.asarray(network(x).numpy().astype(np.float64))
 
 
-def _folded(network: nn.Module, centre: np.ndarray, scale: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The layers as [inputs, outputs], with standardisation inside the first."""
+def _folded(
+    network: nn.Module, centre: np.ndarray, scale: np.ndarray, aim: Objective
+) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """The layers as [inputs, outputs], with standardisation inside the first and the target's unit inside the last."""
     linear = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
     layers = [
         (layer.weight.detach().numpy().astype(np.float64).T, layer.bias.detach().numpy().astype(np.float64))
@@ -233,4 +207,6 @@ def _folded(network: nn.Module, centre: np.ndarray, scale: np.ndarray) -> list[t
     ]
     weight, bias = layers[0]
     weight = weight * scale[:, None]
-    return [(weight, bias - centre @ weight), *layers[1:]]
+    layers[0] = (weight, bias - centre @ weight)
+    layers[-1] = aim.unscaled(*layers[-1])
+    return tuple(layers)

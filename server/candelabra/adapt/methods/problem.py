@@ -1,209 +1,261 @@
-"""Ridge and shared-covariance LDA on one layer set, with exact leave-one-out for any penalty.
+"""One penalised least-squares problem, from which ridge and shared-covariance LDA come with exact leave-one-out.
 
-Both are solved in coordinates `z` = centred features, scaled alike within a slot. The penalty is isotropic, so any
-rotation of them gives the same answer: where there are far fewer rows than features, `z` is the rotation that needs
-only as many coordinates as rows (the dual), and one eigendecomposition of the kernel then serves every penalty.
+Coordinates are centred features, scaled alike within a block (a slot, as a rule), so that every block has the same
+total variance. With S their scatter, C = zᵀ(y - mean y), A = (S + penalty I)^-1 and n rows, both solvers need only
 
-Leave-one-out, with P = (scatter + penalty I)^-1, u = L^-1 z and L the Cholesky factor:
+    fit = z A C [rows, k],   leverage h = zᵀ A z [rows],   inner = Cᵀ A C [k, k].
 
-- ridge with a free intercept: residual / (1 - h), h = |u|^2 + 1/n;
-- LDA: taking row x of label y with n_y rows out moves the mean of y to m_y - d/(n_y - 1), d = x - m_y, and takes
-  k d dᵀ, k = n_y/(n_y - 1), from the within-label scatter, a rank-one downdate whose inverse is known:
-  with q_j = (x-m_j)ᵀP(x-m_j) and c_j = (x-m_j)ᵀPd, distance_j = q_j + k c_j²/(1 - k q_y) for j other than y, and
-  k² q_y/(1 - k q_y) for y itself.
+- ridge with a free intercept leaves a row out by: fit = y - (y - fit)/(1 - h - 1/n)   (Allen's PRESS);
+- LDA's within-label scatter is W = S - C N^-1 Cᵀ with N the labels' counts, so by Woodbury, with G = (N - inner)^-1,
+  zᵀ(W + penalty I)^-1 z = h + fit G fitᵀ, and its weights are n A C G. Taking row x of label y out moves the mean of
+  y to m_y - d/(n_y - 1), d = x - m_y, and takes k d dᵀ, k = n_y/(n_y - 1), from W: with q_j the distance to mean j
+  and c_j = (x - m_j)ᵀPd, distance_j = q_j + k c_j²/(1 - k q_y) for other labels, and k² q_y/(1 - k q_y) for y.
+
+So one eigendecomposition of S (or, for fewer rows than features, of z zᵀ) serves every penalty and both solvers: that
+is `Spectrum`, in fp32, which chooses. `Problem.solve` is one Cholesky in fp64, which gives the weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cholesky, eigh, solve_triangular
+from scipy.linalg import cho_solve, cholesky, eigh, solve_triangular
+from scipy.linalg.lapack import dpotri
 
-from candelabra.adapt.statistics import Statistics
+from candelabra.adapt.statistics import Statistics, floating
 
-CHUNK = 2048
-RANK = 1e-12
+CHUNK = 1024
 TINY = 1e-12
+SMALL = 256
+"""Up to this order an eigendecomposition is in fp64: it costs nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """At one penalty, of m rows: `fit` [m, k], `leverage` [m], `inner` [k, k]."""
+
+    fit: np.ndarray
+    leverage: np.ndarray
+    inner: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Rows in isotropic coordinates, their truth, and the way back to features: (features - mean) @ back = z."""
+    """`features` int16 as `statistics.fixed` gives them, or floats [n, d]; `truth` [n, k].
 
-    z: np.ndarray
+    `matrix` is the scatter [d, d], or in the dual the kernel [n, n]; `right` the scaled cross products [d, k], or in
+    the dual the centred truth [n, k].
+    """
+
+    features: np.ndarray
     truth: np.ndarray
-    scatter: np.ndarray
-    cross: np.ndarray
     counts: np.ndarray
-    rows: int
     mean: np.ndarray
-    back: np.ndarray
+    scale: np.ndarray
     unit: float
-    """Mean eigenvalue of the total scatter: penalties are given relative to it."""
+    """Mean eigenvalue of the scatter: penalties are given relative to it."""
+    matrix: np.ndarray
+    right: np.ndarray
+    dual: bool
 
     @classmethod
-    def primal(cls, features: np.ndarray, truth: np.ndarray, statistics: Statistics, slots: int) -> Problem:
-        scatter = statistics.scatter
-        scale = _slot_scale(np.diag(scatter), slots)
-        scatter *= scale[:, None] * scale[None, :]
-        z = (features - statistics.mean) * scale
-        unit = _unit(float(np.trace(scatter)), len(scale))
-        return cls._made(z, truth, scatter, statistics.mean, scale, unit)
-
-    @classmethod
-    def dual(cls, features: np.ndarray, truth: np.ndarray, slots: int) -> Problem:
-        mean = features.mean(axis=0)
-        centred = features - mean
-        scale = _slot_scale(np.einsum("nd,nd->d", centred, centred), slots)
-        centred *= scale
-        kernel = centred @ centred.T
-        values, vectors = eigh(kernel, driver="evd", check_finite=False)
-        keep = values > max(values[-1], TINY) * RANK
-        values, vectors = values[keep], vectors[:, keep]
-        roots = np.sqrt(values)
-        back = scale[:, None] * (centred.T @ (vectors / roots))
-        unit = _unit(float(np.trace(kernel)), len(scale))
-        return cls._made(vectors * roots, truth, np.diag(values), mean, back, unit)
-
-    @classmethod
-    def _made(
-        cls, z: np.ndarray, truth: np.ndarray, scatter: np.ndarray, mean: np.ndarray, back: np.ndarray, unit: float
+    def of(
+        cls,
+        features: np.ndarray,
+        truth: np.ndarray,
+        blocks: Sequence[int],
+        statistics: Statistics | None = None,
+        dual: bool | None = None,
     ) -> Problem:
-        return cls(z, truth, scatter, z.T @ truth, truth.sum(axis=0), len(z), mean, back, unit)
+        """`blocks` are the widths of the blocks of features. The smaller of the two forms, unless told."""
+        if dual is None:
+            dual = len(features) < features.shape[1]
+        return cls._dual(features, truth, blocks) if dual else cls._primal(features, truth, blocks, statistics)
 
-    def sample(self, rows: np.ndarray) -> Problem:
-        """The same problem, fitted on all rows still, that can leave out only some, in fp32: enough to choose by."""
-        single = np.float32
-        return replace(
-            self,
-            z=self.z[rows].astype(single),
-            truth=self.truth[rows].astype(single),
-            scatter=self.scatter.astype(single),
-            cross=self.cross.astype(single),
-            counts=self.counts.astype(single),
-        )
+    @classmethod
+    def _primal(
+        cls, features: np.ndarray, truth: np.ndarray, blocks: Sequence[int], statistics: Statistics | None
+    ) -> Problem:
+        sums = Statistics.of(features, truth) if statistics is None else statistics
+        scatter = sums.scatter
+        scale = block_scale(np.diag(scatter), blocks)
+        scatter *= scale[:, None]
+        scatter *= scale
+        unit = max(float(np.trace(scatter)) / len(scale), TINY)
+        right = sums.centred_cross * scale[:, None]
+        return cls(features, truth, sums.counts, sums.mean, scale, unit, scatter, right, False)
 
-    def means(self) -> np.ndarray:
-        """Mean z of each label [labels, r]; zero for a label without rows."""
-        means: np.ndarray = self.cross.T / np.maximum(self.counts, 1)[:, None]
-        return means
+    @classmethod
+    def _dual(cls, features: np.ndarray, truth: np.ndarray, blocks: Sequence[int]) -> Problem:
+        wide = floating(features) if features.dtype == np.int16 else features.astype(np.float64)
+        mean, counts = wide.mean(axis=0), truth.sum(axis=0)
+        wide -= mean
+        scale = block_scale(np.einsum("nd,nd->d", wide, wide), blocks)
+        wide *= scale
+        kernel = wide @ wide.T
+        unit = max(float(np.trace(kernel)) / len(scale), TINY)
+        return cls(features, truth, counts, mean, scale, unit, kernel, truth - counts / len(truth), True)
 
-    def features_space(self, weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Weights on z, brought to weights on features."""
-        wide = self.back[:, None] * weight if self.back.ndim == 1 else self.back @ weight
-        return wide, bias - self.mean @ wide
+    @property
+    def rows(self) -> int:
+        return len(self.features)
 
-    def factor(self, scatter: np.ndarray, penalty: float) -> np.ndarray:
-        shifted = scatter.copy()
-        shifted.flat[:: len(shifted) + 1] += shifted.dtype.type(penalty * self.unit)
+    @property
+    def share(self) -> np.ndarray:
+        """Mean truth [k]."""
+        share: np.ndarray = self.counts / max(self.rows, 1)
+        return share
+
+    def z(self, rows: np.ndarray, dtype: type[np.float32] | type[np.float64] = np.float64) -> np.ndarray:
+        """Coordinates [rows, d] of some rows."""
+        part = self.features[rows]
+        wide = floating(part, dtype) if part.dtype == np.int16 else part.astype(dtype)
+        wide -= self.mean.astype(dtype)
+        wide *= self.scale.astype(dtype)
+        return wide
+
+    def factor(self, penalty: float) -> np.ndarray:
+        shifted = self.matrix.copy(order="F")
+        shifted.flat[:: len(shifted) + 1] += penalty * self.unit
         return np.asarray(cholesky(shifted, lower=True, overwrite_a=True, check_finite=False))
 
+    def solve(self, penalty: float, rows: np.ndarray) -> tuple[Solved, np.ndarray]:
+        """What `rows` need, and A C [d, k] on coordinates, in fp64 but the leverage of a primal problem.
+
+        Costs d³/3 + d² (k + rows) operations, or n³ + n d k in the dual.
+        """
+        lower = self.factor(penalty)
+        solution = cho_solve((lower, True), self.right, check_finite=False)
+        if not self.dual:
+            inner = self.right.T @ solution
+            return self._of_rows(lower, solution, inner, rows), solution
+        inverse, _ = dpotri(lower, lower=1)
+        leverage = 1.0 - penalty * self.unit * np.diag(inverse)[rows]
+        everyone = np.arange(self.rows)
+        weights: np.ndarray = self.z(everyone).T @ solution
+        # kernel @ solution, without the kernel's rounding: right - penalty x solution.
+        fit = self.right - penalty * self.unit * solution
+        return Solved(fit[rows], leverage, self.right.T @ fit), weights
+
+    def _of_rows(self, lower: np.ndarray, solution: np.ndarray, inner: np.ndarray, rows: np.ndarray) -> Solved:
+        """In parts, so that ten thousand rows do not need a second copy of all features."""
+        half = np.asfortranarray(lower, np.float32)
+        thin = solution.astype(np.float32)
+        fit, leverage = np.empty((len(rows), solution.shape[1])), np.empty(len(rows))
+        for start in range(0, len(rows), CHUNK):
+            at = slice(start, start + CHUNK)
+            z = self.z(rows[at], np.float32)
+            fit[at] = z @ thin
+            u = solve_triangular(half, z.T, lower=True, overwrite_b=True, check_finite=False)
+            leverage[at] = np.einsum("dn,dn->n", u, u)
+        return Solved(fit, leverage, inner)
+
+    def to_features(self, weights: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weights on coordinates, brought to weights on features."""
+        wide = self.scale[:, None] * weights
+        return wide, bias - self.mean @ wide
+
 
 @dataclass(frozen=True, eq=False)
-class Ridge:
-    """One-hot regression with a free intercept; multi-label as it is."""
+class Spectrum:
+    """Eigenvalues [r], and in their basis some rows [m, r] and the right side [r, k]: any penalty for m r k."""
 
     problem: Problem
-    lower: np.ndarray
-    towards: np.ndarray
-    share: np.ndarray
+    values: np.ndarray
+    z: np.ndarray
+    squares: np.ndarray
+    right: np.ndarray
 
     @classmethod
-    def fit(cls, problem: Problem, penalty: float) -> Ridge:
-        lower = problem.factor(problem.scatter, penalty)
-        return cls(problem, lower, _solve(lower, problem.cross), problem.counts / problem.rows)
+    def of(cls, problem: Problem, rows: np.ndarray) -> Spectrum:
+        """One eigendecomposition of order min(n, d), in fp32: enough to choose by."""
+        dtype = np.float64 if len(problem.matrix) <= SMALL else np.float32
+        values, vectors = eigh(problem.matrix.astype(dtype), driver="evd", overwrite_a=True, check_finite=False)
+        values = np.maximum(values, 0)
+        if problem.dual:
+            roots = np.sqrt(values)
+            z, right = vectors[rows] * roots, roots[:, None] * (vectors.T @ problem.right)
+        else:
+            z, right = problem.z(rows, dtype) @ vectors, vectors.T @ problem.right
+        return cls(problem, values, z, z * z, right)
 
-    def weights(self) -> tuple[np.ndarray, np.ndarray]:
-        weight = solve_triangular(self.lower, self.towards, lower=True, trans=1, check_finite=False)
-        return self.problem.features_space(weight, self.share)
-
-    def leave_one_out(self, rows: np.ndarray) -> np.ndarray:
-        return _chunked(rows, self._leave_one_out)
-
-    def _leave_one_out(self, rows: np.ndarray) -> np.ndarray:
-        u = _solve(self.lower, self.problem.z[rows].T)
-        truth = self.problem.truth[rows]
-        leverage = np.einsum("dn,dn->n", u, u) + 1.0 / self.problem.rows
-        missed = truth - (u.T @ self.towards + self.share)
-        result: np.ndarray = truth - missed / np.maximum(1.0 - leverage, TINY)[:, None]
-        return result
-
-
-@dataclass(frozen=True, eq=False)
-class Lda:
-    """Normal classes with one shared covariance; the logits are log densities plus log shares of the labels."""
-
-    problem: Problem
-    lower: np.ndarray
-    towards: np.ndarray
-
-    @classmethod
-    def within(cls, problem: Problem) -> np.ndarray:
-        """Scatter within labels; the same for every penalty."""
-        means = problem.means()
-        scatter: np.ndarray = problem.scatter - (means.T * problem.counts) @ means
-        return scatter
-
-    @classmethod
-    def fit(cls, problem: Problem, penalty: float, within: np.ndarray | None = None) -> Lda:
-        lower = problem.factor(cls.within(problem) if within is None else within, penalty)
-        return cls(problem, lower, _solve(lower, problem.means().T))
-
-    def weights(self) -> tuple[np.ndarray, np.ndarray]:
-        n = self.problem.rows
-        weight = n * solve_triangular(self.lower, self.towards, lower=True, trans=1, check_finite=False)
-        length = np.einsum("dc,dc->c", self.towards, self.towards)
-        share = np.log(np.maximum(self.problem.counts, TINY) / n)
-        return self.problem.features_space(weight, share - 0.5 * n * length)
-
-    def leave_one_out(self, rows: np.ndarray) -> np.ndarray:
-        return _chunked(rows, self._leave_one_out)
-
-    def _leave_one_out(self, rows: np.ndarray) -> np.ndarray:
-        counts, n = self.problem.counts, self.problem.rows
-        own = self.problem.truth[rows].argmax(axis=1)
-        at = np.arange(len(rows))
-        u = _solve(self.lower, self.problem.z[rows].T)
-        dots, between = u.T @ self.towards, self.towards.T @ self.towards
-        length = np.einsum("dn,dn->n", u, u)[:, None]
-        q = length - 2 * dots + np.diag(between)[None, :]
-        c = length - dots[at, own][:, None] - dots + between[own]
-        mine = q[at, own]
-        # A label's only row: there is no mean without it, and its own scatter is zero, so nothing else moves.
-        alone = counts[own] < 2
-        k = np.where(alone, 0.0, counts[own] / np.maximum(counts[own] - 1, 1))
-        rest = np.maximum(1 - k * mine, TINY)
-        distance = q + (k / rest)[:, None] * c**2
-        distance[at, own] = k**2 * mine / rest
-        left = np.tile(counts, (len(rows), 1))
-        left[at, own] -= 1
-        logits = -0.5 * (n - 1) * distance + np.log(np.maximum(left, TINY) / max(n - 1, 1))
-        if alone.any():
-            lowest, highest = logits.min(axis=1), logits.max(axis=1)
-            logits[at[alone], own[alone]] = (2 * lowest - highest - 1)[alone]
-        return np.asarray(logits)
+    def solve(self, penalty: float) -> Solved:
+        shrink = 1.0 / (self.values + penalty * self.problem.unit)
+        shrunk = shrink[:, None] * self.right
+        fit = self.z @ shrunk.astype(self.z.dtype)
+        return Solved(fit.astype(np.float64), self.squares @ shrink.astype(self.z.dtype), self.right.T @ shrunk)
 
 
-def _solve(lower: np.ndarray, right: np.ndarray) -> np.ndarray:
-    return np.asarray(solve_triangular(lower, right, lower=True, check_finite=False))
+def ridge_left_out(solved: Solved, truth: np.ndarray, problem: Problem) -> np.ndarray:
+    """Outputs [m, k] for rows with `truth`, each by a fit without it."""
+    missed = truth - (solved.fit + problem.share)
+    leverage = solved.leverage + 1.0 / problem.rows
+    left: np.ndarray = truth - missed / np.maximum(1.0 - leverage, TINY)[:, None]
+    return left
 
 
-def _chunked(rows: np.ndarray, part: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """In parts, so that ten thousand rows do not need a second copy of all features."""
-    return np.concatenate([part(rows[start : start + CHUNK]) for start in range(0, len(rows), CHUNK)])
+def ridge_weights(_: Solved, solution: np.ndarray, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    return problem.to_features(solution, problem.share)
 
 
-def _slot_scale(squares: np.ndarray, slots: int) -> np.ndarray:
-    """One factor a slot, repeated for its features, that gives every slot the same total variance."""
-    total = squares.reshape(slots, -1).mean(axis=1)
-    # A slot that never varies stays as it is: it carries nothing either way.
-    factor = np.where(total > TINY * max(float(total.max()), TINY), 1 / np.sqrt(np.maximum(total, TINY * TINY)), 0.0)
-    scale: np.ndarray = np.repeat(factor, squares.size // slots)
+def lda_left_out(solved: Solved, truth: np.ndarray, problem: Problem) -> np.ndarray:
+    """Log densities plus log shares [m, k] for rows with one-hot `truth`, each by a fit without it."""
+    counts, n = problem.counts, problem.rows
+    own, at = truth.argmax(axis=1), np.arange(len(truth))
+    towards, between = _woodbury(solved, counts)
+    dots = solved.fit @ towards
+    length = (solved.leverage + np.einsum("nk,nk->n", dots, solved.fit))[:, None]
+    q = length - 2 * dots + np.diag(between)
+    c = length - dots[at, own][:, None] - dots + between[own]
+    mine = q[at, own]
+    # A label's only row: there is no mean without it, and its own scatter is zero, so nothing else moves.
+    alone = counts[own] < 2
+    k = np.where(alone, 0.0, counts[own] / np.maximum(counts[own] - 1, 1))
+    rest = np.maximum(1 - k * mine, TINY)
+    distance = q + (k / rest)[:, None] * c**2
+    distance[at, own] = k**2 * mine / rest
+    prior = np.tile(np.log(np.maximum(counts, TINY) / max(n - 1, 1)), (len(truth), 1))
+    prior[at, own] = np.log(np.maximum(counts[own] - 1, TINY) / max(n - 1, 1))
+    logits: np.ndarray = prior - 0.5 * (n - 1) * distance
+    if alone.any():
+        lowest, highest = logits.min(axis=1), logits.max(axis=1)
+        logits[at[alone], own[alone]] = (2 * lowest - highest - 1)[alone]
+    return logits
+
+
+def lda_weights(solved: Solved, solution: np.ndarray, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    towards, between = _woodbury(solved, problem.counts)
+    share = np.log(np.maximum(problem.share, TINY))
+    return problem.to_features(problem.rows * solution @ towards, share - 0.5 * problem.rows * np.diag(between))
+
+
+def _woodbury(solved: Solved, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """G [k, k], and the labels' means in the metric of the within-label scatter: M P Mᵀ [k, k]."""
+    held = np.maximum(counts, 1)
+    lower = cholesky(np.diag(held) - solved.inner, lower=True, check_finite=False)
+    towards = cho_solve((lower, True), np.eye(len(counts)), check_finite=False)
+    between = (solved.inner @ towards) / held[:, None]
+    return towards, between
+
+
+LEFT_OUT: dict[str, Callable[[Solved, np.ndarray, Problem], np.ndarray]] = {
+    "ridge": ridge_left_out,
+    "lda": lda_left_out,
+}
+WEIGHTS: dict[str, Callable[[Solved, np.ndarray, Problem], tuple[np.ndarray, np.ndarray]]] = {
+    "ridge": ridge_weights,
+    "lda": lda_weights,
+}
+
+
+def block_scale(squares: np.ndarray, blocks: Sequence[int]) -> np.ndarray:
+    """One factor a block, repeated for its features, that gives every block the same total variance [d]."""
+    starts = np.cumsum([0, *blocks[:-1]])
+    total = np.add.reduceat(squares, starts)
+    # A block that never varies is left out: it carries nothing either way.
+    worth = total > TINY * max(float(total.max()), TINY)
+    factor = np.where(worth, 1 / np.sqrt(np.maximum(total, TINY * TINY)), 0.0)
+    scale: np.ndarray = np.repeat(factor, blocks)
     return scale
-
-
-def _unit(trace: float, width: int) -> float:
-    # Constant features have no scatter: the floor keeps the factorisation possible.
-    return max(trace / width, TINY)
