@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
-from scipy.linalg.blas import dsyrk
+from scipy.linalg.blas import dsyr, dsyrk
 
 from candelabra.errors import InvalidArgument
 
@@ -111,11 +111,11 @@ class Statistics:
 
     @property
     def scatter(self) -> np.ndarray:
-        """Centred gram, both triangles: the total scatter."""
-        lower = np.tril(self.gram)
-        scatter: np.ndarray = lower + np.tril(self.gram, -1).T
-        scatter -= np.outer(self.total, self.total / max(self.rows, 1))
-        return scatter
+        """Centred gram, the total scatter: lower triangle, Fortran order; what is above it means nothing."""
+        centred: np.ndarray = dsyr(
+            -1.0 / max(self.rows, 1), self.total, a=self.gram.copy(order="F"), lower=1, overwrite_a=1
+        )
+        return centred
 
     @property
     def centred_cross(self) -> np.ndarray:

@@ -30,7 +30,6 @@ from candelabra.adapt.methods.search import (
     Search,
     Wanted,
     described,
-    left_out_rows,
     solve,
 )
 from candelabra.adapt.slots import compact_slots, layer_sets, parse_layers
@@ -42,7 +41,7 @@ from candelabra.heads.bodies.pair import Pair, Part, compared, widths
 from candelabra.heads.body import Body
 from candelabra.types import Progress, Slot, TaskKind
 
-SELECT_ROWS = 2048
+SELECT_ROWS = 1024
 """Rows whose exact leave-one-out chooses. They are a sample; each is still left out of a fit on all others."""
 SCORED_ROWS = 4096
 """Rows whose exact leave-one-out is handed on, for calibration and the gate."""
@@ -94,7 +93,7 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
         raise InvalidArgument("LDA needs hard labels, one of them on two rows: use 'ridge' here.", field="solver")
     run = Run(data, wanted, asked, tell)
     view, choice = run.best()
-    rows = left_out_rows(data.rows, wanted, SCORED_ROWS)
+    rows = wanted.sample(data.rows, SCORED_ROWS)
     if len(data.rows) <= SCORED_ROWS:
         rows = np.arange(len(data.rows))
     linear = solve(run.search(view).problem, wanted, choice.parts, rows)
@@ -174,7 +173,7 @@ class Run:
 
     def __init__(self, data: TrainingSet, wanted: Wanted, asked: Options, tell: Tell) -> None:
         self.data, self.wanted, self.asked, self.tell = data, wanted, asked, tell
-        self.rows = left_out_rows(data.rows, wanted, SELECT_ROWS)
+        self.rows = wanted.sample(data.rows, SELECT_ROWS)
         self.solvers = (asked.solver,) if asked.solver else wanted.solvers
         self.tried = 0
         self._last: tuple[View, Search] | None = None

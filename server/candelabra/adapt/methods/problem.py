@@ -43,14 +43,15 @@ class Solved:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """`features` int16 as `statistics.fixed` gives them, or floats [n, d]; `truth` [n, k].
+    """`features` [m, d], int16 as `statistics.fixed` gives them or floats, are the rows that may be left out: all n,
+    or in the primal any part of them.
 
-    `matrix` is the scatter [d, d], or in the dual the kernel [n, n]; `right` the scaled cross products [d, k], or in
-    the dual the centred truth [n, k].
+    `matrix` is the lower triangle of the scatter [d, d], or in the dual of the kernel [n, n]; `right` are the scaled
+    cross products [d, k], or in the dual the centred truth [n, k].
     """
 
     features: np.ndarray
-    truth: np.ndarray
+    rows: int
     counts: np.ndarray
     mean: np.ndarray
     scale: np.ndarray
@@ -69,7 +70,10 @@ class Problem:
         statistics: Statistics | None = None,
         dual: bool | None = None,
     ) -> Problem:
-        """`blocks` are the widths of the blocks of features. The smaller of the two forms, unless told."""
+        """Of truth [n, k] and blocks of features with these widths. The smaller of the two forms, unless told.
+
+        `statistics`, where they were made before, are of all rows; then `features` and `truth` may be a part of them.
+        """
         if dual is None:
             dual = len(features) < features.shape[1]
         return cls._dual(features, truth, blocks) if dual else cls._primal(features, truth, blocks, statistics)
@@ -85,7 +89,7 @@ class Problem:
         scatter *= scale
         unit = max(float(np.trace(scatter)) / len(scale), TINY)
         right = sums.centred_cross * scale[:, None]
-        return cls(features, truth, sums.counts, sums.mean, scale, unit, scatter, right, False)
+        return cls(features, sums.rows, sums.counts, sums.mean, scale, unit, scatter, right, False)
 
     @classmethod
     def _dual(cls, features: np.ndarray, truth: np.ndarray, blocks: Sequence[int]) -> Problem:
@@ -96,11 +100,7 @@ class Problem:
         wide *= scale
         kernel = wide @ wide.T
         unit = max(float(np.trace(kernel)) / len(scale), TINY)
-        return cls(features, truth, counts, mean, scale, unit, kernel, truth - counts / len(truth), True)
-
-    @property
-    def rows(self) -> int:
-        return len(self.features)
+        return cls(features, len(features), counts, mean, scale, unit, kernel, truth - counts / len(truth), True)
 
     @property
     def share(self) -> np.ndarray:

@@ -21,6 +21,11 @@ START = GRID.index(10.0**-0.5)
 SPECTRUM = 1200
 """Beyond this order an eigendecomposition costs more than the few Cholesky factors that a climb needs."""
 
+GAIN = 0.002
+"""A neighbouring penalty must be better by this share of the loss: on a plateau the climb stops."""
+SPARED = 0.005
+"""Share of the loss at which two penalties are worth their cost."""
+
 Part = tuple[str, float, float]
 """Solver, penalty, and the weight of its outputs in the sum."""
 
@@ -68,6 +73,10 @@ class Wanted:
             often = np.where(self.targets > 0, self.targets.sum(axis=0), len(self.targets) + 1)
             return np.asarray(np.where(self.targets.any(axis=1), often.argmin(axis=1), self.targets.shape[1]))
         return np.asarray(self.targets, np.int64)
+
+    def sample(self, digests: np.ndarray, limit: int) -> np.ndarray:
+        """At most `limit` rows to leave out."""
+        return left_out_rows(digests, self.strata, self.learnable(), limit)
 
     def learnable(self) -> np.ndarray:
         """Mask of the rows whose leaving out says something: their label has another row."""
@@ -127,7 +136,12 @@ class Search:
         choices = [first]
         for other in solvers[1:]:
             choices.append(self.climb(other, penalty, first.step))
-            choices.append(self._sum(first, choices[-1]))
+            apart, shared = (
+                self._sum(first, choices[-1]),
+                self._sum(first, self.at(other, first.parts[0][1], first.step)),
+            )
+            # Of one penalty a sum costs one factor instead of two, at every refit.
+            choices.append(shared if shared.loss <= apart.loss * (1 + SPARED) else apart)
         return min(choices, key=lambda choice: choice.loss)
 
     def climb(self, solver: str, penalty: float | None = None, start: int = START) -> Choice:
@@ -138,7 +152,7 @@ class Search:
         for direction in (-1, 1):
             while 0 <= best.step + direction < len(GRID):
                 step = best.step + direction
-                if not self.at(solver, GRID[step], step).loss < best.loss:
+                if not self.at(solver, GRID[step], step).loss < best.loss * (1 - GAIN):
                     break
                 best = self.at(solver, GRID[step], step)
         return best
@@ -206,19 +220,17 @@ def solve(problem: Problem, wanted: Wanted, parts: Sequence[Part], rows: np.ndar
     return Linear(weight, bias, outputs)
 
 
-def left_out_rows(digests: np.ndarray, wanted: Wanted, limit: int) -> np.ndarray:
-    """Indices of at most `limit` rows, as many of each stratum as may be.
+def left_out_rows(digests: np.ndarray, strata: np.ndarray, allowed: np.ndarray, limit: int) -> np.ndarray:
+    """Indices of at most `limit` rows of the mask `allowed`, every stratum by its share, in any prefix of them too.
 
-    They go by their digests, not by their places: the same rows give the same sample in any order.
+    They go by their digests, not by their places: the same rows give the same sample, in the same order.
     """
-    allowed = np.flatnonzero(wanted.learnable())
-    if len(allowed) <= limit:
-        return allowed
-    strata, keys = wanted.strata[allowed], digests[allowed]
+    at = np.flatnonzero(allowed)
+    strata, keys = strata[at], digests[at]
     order = np.lexsort((keys, strata))
-    within = np.arange(len(order)) - np.searchsorted(strata[order], strata[order])
-    first = np.lexsort((keys[order], within))[:limit]
-    return np.asarray(allowed[order[first]])
+    begin, end = (np.searchsorted(strata[order], strata[order], side) for side in ("left", "right"))
+    first = np.lexsort((keys[order], (np.arange(len(order)) - begin + 0.5) / (end - begin)))[:limit]
+    return np.asarray(at[order[first]])
 
 
 def described(parts: Sequence[Part]) -> Mapping[str, str]:
