@@ -9,14 +9,23 @@ from pathlib import Path
 
 import numpy as np
 
+from candelabra.adapt.encode import load_states
 from candelabra.adapt.evidence import evidence_from_bytes, evidence_to_bytes
 from candelabra.adapt.material import Material
 from candelabra.adapt.training import Candidate, Incumbent, TrainingSet, TrainSpec
 from candelabra.heads.head import Head
-from candelabra.types import LongText, Method, Slot, TaskKind
+from candelabra.plugin import GateRules
+from candelabra.types import LongText, Method, Reading, Slot, Span, TaskKind
 
 TRAIN, VALIDATION = "train", "validation"
-FEATURES = "features.npy"
+FEATURES, FIRST, SECOND, UNLABELLED, LABELS = ARRAYS = (
+    "features",
+    "first",
+    "second",
+    "unlabelled",
+    "label_features",
+)
+STATES = "states"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +47,29 @@ class Outcome:
     report: Mapping[str, object]
 
 
-def open_features(folder: Path, part: str, rows: int, slots: int, dimension: int) -> np.memmap:
-    """A float32 array [rows, slots, dimension] on disk, to be filled and flushed."""
+def open_features(folder: Path, part: str, rows: int, slots: int, dimension: int, which: str = FEATURES) -> np.memmap:
+    """A float32 array [rows, slots, dimension] on disk, to be filled and flushed. `which`: one of ARRAYS."""
     (folder / part).mkdir(parents=True, exist_ok=True)
     opened: np.memmap = np.lib.format.open_memmap(
-        folder / part / FEATURES, mode="w+", dtype=np.float32, shape=(rows, slots, dimension)
+        folder / part / f"{which}.npy", mode="w+", dtype=np.float32, shape=(rows, slots, dimension)
     )
     return opened
 
 
 def save_part(folder: Path, part: str, material: Material, slots: Sequence[Slot]) -> None:
-    """Everything of a training set but its features."""
+    """Everything of a training set but what was encoded."""
     place = folder / part
-    np.save(place / "targets.npy", material.targets, allow_pickle=False)
-    np.save(place / "rows.npy", material.rows, allow_pickle=False)
+    arrays = {"targets": material.targets, "rows": material.rows, "weights": material.weights}
+    for name, array in arrays.items():
+        if array is not None:
+            np.save(place / f"{name}.npy", array, allow_pickle=False)
     about = {
         "texts": list(material.texts),
         "labels": list(material.labels),
         "slots": [[slot.layer, slot.pooling] for slot in slots],
+        "pairs": list(material.pairs),
+        "questions": list(material.questions),
+        "spans": [[[span.start, span.end, span.label] for span in row] for row in material.spans],
     }
     (place / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
@@ -77,7 +91,11 @@ def load(folder: Path) -> Assignment:
     validation = _load_part(folder / VALIDATION) if (folder / VALIDATION).exists() else None
     spec = json.loads((folder / "spec.json").read_text("utf-8"))
     spec.update(
-        task_kind=TaskKind(spec["task_kind"]), method=Method(spec["method"]), long_text=LongText(spec["long_text"])
+        task_kind=TaskKind(spec["task_kind"]),
+        method=Method(spec["method"]),
+        long_text=LongText(spec["long_text"]),
+        reading=Reading(spec["reading"]),
+        gate=GateRules(**spec["gate"]),
     )
     return Assignment(data, validation, TrainSpec(**spec), _load_incumbent(folder / "incumbent"))
 
@@ -98,14 +116,32 @@ def load_outcome(folder: Path) -> Outcome:
 
 def _load_part(place: Path) -> TrainingSet:
     about = json.loads((place / "about.json").read_text("utf-8"))
+    features = _array(place, FEATURES)
+    if features is None:
+        raise FileNotFoundError(f"{place} has no {FEATURES}.npy")
     return TrainingSet(
         texts=about["texts"],
-        features=np.load(place / FEATURES, mmap_mode="r", allow_pickle=False),
+        features=features,
         slots=tuple(Slot(layer, pooling) for layer, pooling in about["slots"]),
         labels=tuple(about["labels"]),
         targets=np.load(place / "targets.npy", allow_pickle=False),
         rows=np.load(place / "rows.npy", allow_pickle=False),
+        pairs=about["pairs"],
+        questions=about["questions"],
+        spans=[tuple(Span(*span) for span in row) for row in about["spans"]],
+        first=_array(place, FIRST),
+        second=_array(place, SECOND),
+        unlabelled=_array(place, UNLABELLED),
+        label_features=_array(place, LABELS),
+        weights=_array(place, "weights"),
+        states=load_states(place / STATES) if (place / STATES).exists() else None,
     )
+
+
+def _array(place: Path, name: str) -> np.ndarray | None:
+    """Mapped, not read: features of many rows are larger than what one step of a training looks at."""
+    path = place / f"{name}.npy"
+    return np.load(path, mmap_mode="r", allow_pickle=False) if path.exists() else None
 
 
 def _load_incumbent(place: Path) -> Incumbent | None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from candelabra import errors
 from candelabra.adapt import assignment, material
-from candelabra.adapt.assignment import LABELS, TRAIN, UNLABELLED, VALIDATION
+from candelabra.adapt.assignment import FEATURES, FIRST, LABELS, SECOND, STATES, TRAIN, UNLABELLED, VALIDATION
 from candelabra.adapt.encode import FeatureEncoder, Lengths, Part, Texts, open_states
 from candelabra.adapt.material import Material
 from candelabra.adapt.methods import layers
@@ -25,7 +25,7 @@ from candelabra.limits import Limits
 from candelabra.plugin import Task
 from candelabra.registry.registry import Registry
 from candelabra.settings import Settings
-from candelabra.types import BackboneInfo, HeadRef, LongText, OwnedName, Reading, Slot, TaskKind
+from candelabra.types import BackboneInfo, HeadRef, LongText, Method, OwnedName, Reading, Slot, TaskKind
 
 LOG = logging.getLogger("candelabra.adapt")
 OF_TOKENS = (TaskKind.ENTITIES, TaskKind.ANSWER)
@@ -51,7 +51,7 @@ class Preparation:
         held_out = None
         if spec.validation:
             info = await asyncio.to_thread(self.registry.datasets.get, spec.validation)
-            held_out = await self._material(work, spec.validation, info.rows, train.labels)
+            held_out = await self._material(work, spec.validation, info.next_position, train.labels)
         method_layers = self._layers(work, train)
         lengths = await self._encode(work, TRAIN, train, method_layers)
         if held_out is not None:
@@ -78,7 +78,7 @@ class Preparation:
         """Layers whose token states the method may use, where the disk allows it."""
         spec = work.job.spec
         wanted = layers.wanted(spec.method, work.task.kind, self.backbone, spec.options)
-        if spec.method.value != "auto" or work.task.kind in OF_TOKENS:
+        if spec.method is not Method.AUTO or work.task.kind in OF_TOKENS:
             return wanted
         tokens = sum(len(text) for text in train.texts) / 4 + 4 * len(train.texts)
         size = tokens * len(wanted) * self.backbone.dimension * STATE_BYTES
@@ -100,10 +100,10 @@ class Preparation:
         states: TokenStates | None = None
         if state_layers:
             dimension = self.backbone.dimension
-            states = await asyncio.to_thread(open_states, folder / "states", tokens, state_layers, dimension)
-        parts = [self._open(work, name, "", tokens, slots, states)]
+            states = await asyncio.to_thread(open_states, folder / STATES, tokens, state_layers, dimension)
+        parts = [self._open(work, name, FEATURES, tokens, slots, states)]
         if task.pair:
-            for which, texts in (("first", data.texts), ("second", data.pairs)):
+            for which, texts in ((FIRST, data.texts), (SECOND, data.pairs)):
                 alone = await self.encoder.tokenize(Texts(texts, long_text=task.long_text))
                 parts.append(self._open(work, name, which, alone, slots))
         if name == TRAIN and not task.pair and task.kind not in OF_TOKENS:
@@ -194,5 +194,5 @@ def data_report(train: Material, lengths: Lengths) -> dict[str, object]:
         "tokens_p95": float(np.percentile(counts, 95)),
         "label_counts": train.label_counts,
         "dropped": train.dropped,
-        "problems": train.problems,
+        "problems": [{"reason": one.reason, "message": one.message, "rows": one.rows} for one in train.problems],
     }

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from candelabra.adapt import material, options
-from candelabra.adapt.closed_form import default_slots
+from candelabra.adapt.slots import default_slots
 from candelabra.discovery import Found
 from candelabra.errors import (
     HeadMismatch,
@@ -232,8 +232,9 @@ class Jobs:
         if ask.validation:
             self.limits.examples(ask.validation, "validation")
         if ask.examples is not None:
-            self.limits.examples(ask.examples)
-            await asyncio.to_thread(material.prepare, ask.examples, domain, task, self.limits)
+            if ask.examples or not ask.label_descriptions:  # labels' own names are enough to begin with
+                self.limits.examples(ask.examples)
+            await asyncio.to_thread(self._check_examples, ask, ask.examples, domain, task)
             return OwnedName(ask.head.tenant, f"job-{id_}"), len(ask.examples)
         if ask.dataset is None:
             raise NoExamples("Adapt needs examples or a dataset: send one of them.", field="examples")
@@ -242,9 +243,14 @@ class Jobs:
                 f"The dataset {ask.dataset} is of another tenant than the head {ask.head}.", field="dataset"
             )
         info = await asyncio.to_thread(self.registry.datasets.get, ask.dataset)
-        examples = await asyncio.to_thread(self.registry.datasets.examples, ask.dataset, info.rows)
-        await asyncio.to_thread(material.prepare, examples, domain, task, self.limits)
-        return ask.dataset, info.rows
+        examples = await asyncio.to_thread(self.registry.datasets.examples, ask.dataset, info.next_position)
+        await asyncio.to_thread(self._check_examples, ask, examples, domain, task)
+        return ask.dataset, info.next_position
+
+    def _check_examples(self, ask: Ask, examples: Sequence[Example], domain: Domain, task: Task) -> None:
+        """What the job would refuse is refused at once."""
+        descriptions = ask.label_descriptions
+        material.prepare(examples, domain, task, self.limits, strict=ask.strict, descriptions=descriptions)
 
 
 def parse_job(name: str) -> tuple[str, str]:

@@ -9,13 +9,19 @@ import numpy as np
 import pytest
 
 from candelabra.adapt import assignment
+from candelabra.adapt.encode import open_states
 from candelabra.adapt.evidence import Evidence, evidence_from_bytes, evidence_to_bytes
 from candelabra.adapt.material import Material
 from candelabra.adapt.training import Candidate, TrainSpec
+from candelabra.engine.tokenizer import Tokens
+from candelabra.engine.window import Window
+from candelabra.heads.bodies.dense import Dense
 from candelabra.heads.head import Head
-from candelabra.types import LongText, Method, Slot, TaskKind
+from candelabra.plugin import GateRules
+from candelabra.types import LongText, Method, Reading, Slot, Span, TaskKind
 
 SLOTS = (Slot(1, "mean"), Slot(2, "cls"))
+TOKENS = Tokens((Window(np.array([1, 7, 2], np.int32)),), False, 3)
 SPEC = TrainSpec(
     task_kind=TaskKind.MULTI_LABEL,
     method=Method.DENSE,
@@ -24,7 +30,14 @@ SPEC = TrainSpec(
     domain="legal",
     task="clauses",
     long_text=LongText.WINDOWS,
+    reading=Reading.JOINT,
     recall_floor=0.9,
+    ordered=True,
+    abstain_below=0.4,
+    abstain_outside=True,
+    gate=GateRules(margin=0.01, coverage=0.8),
+    budget_seconds=5.0,
+    backbone_path="some/folder",
     options={"hidden": 16, "layers": [1, 2], "learning_rate": 0.01},
     seed=2**64 - 1,
     force=True,
@@ -35,15 +48,26 @@ SPEC = TrainSpec(
 def material(multi: bool) -> Material:
     targets = np.array([[1, 0], [0, 0], [1, 1]], np.uint8) if multi else np.array([0, 1, 1])
     rows = np.array([1, 2**63, 2**64 - 1], np.uint64)
-    return Material(["ä 😀", 'a "quote"\n', "z"], ("ä", "b"), targets, rows, {"ä": 2, "b": 1}, {})
+    return Material(
+        texts=["ä 😀", 'a "quote"\n', "z"],
+        labels=("ä", "b"),
+        targets=targets,
+        rows=rows,
+        label_counts={"ä": 2, "b": 1},
+        dropped={},
+        places=np.arange(3),
+        pairs=["one", "two", "three"],
+        questions=["who?", "", "why?"],
+        spans=[(Span(0, 1, "ä"),), (), (Span(2, 3, "b"), Span(4, 5, ""))],
+        weights=np.array([[0.5, 0.5], [1, 0], [0, 1]], np.float32),
+    )
 
 
 def head() -> Head:
     random = np.random.default_rng(0)
     weight, bias = random.normal(size=(32, 2)).astype(np.float32), np.zeros(2, np.float32)
     return Head(
-        layers=((weight, bias),),
-        slots=SLOTS,
+        body=Dense(SLOTS, ((weight, bias),)),
         labels=("ä", "b"),
         task_kind=TaskKind.SINGLE_LABEL,
         backbone="tiny:1",
@@ -63,6 +87,10 @@ def fill(folder: Path, part: str, multi: bool) -> np.ndarray:
     opened = assignment.open_features(folder, part, 3, 2, 16)
     opened[:] = values
     opened.flush()
+    for which in (assignment.FIRST, assignment.SECOND, assignment.UNLABELLED, assignment.LABELS):
+        assignment.open_features(folder, part, 2, 2, 16, which)[:] = len(which)
+    states = open_states(folder / part / assignment.STATES, [TOKENS] * 3, (0, 2), 16)
+    states.values[:] = 0.5
     assignment.save_part(folder, part, material(multi), SLOTS)
     return values
 
@@ -83,6 +111,16 @@ def test_everything_comes_back(tmp_path: Path, multi: bool) -> None:
         for name in ("targets", "rows"):
             assert np.array_equal(getattr(data, name), getattr(wanted, name))
             assert getattr(data, name).dtype == getattr(wanted, name).dtype
+        assert (list(data.pairs), list(data.questions)) == (wanted.pairs, wanted.questions)
+        assert list(data.spans) == list(wanted.spans)
+        assert np.array_equal(data.weights, wanted.weights)
+        for which in (assignment.FIRST, assignment.SECOND, assignment.UNLABELLED, assignment.LABELS):
+            assert getattr(data, which).shape == (2, 2, 16)
+            assert (getattr(data, which) == len(which)).all()
+        assert data.states is not None
+        assert (data.states.layers, data.states.values.shape) == ((0, 2), (9, 2, 16))
+        assert (data.states.values == 0.5).all()
+        assert data.states.ids.tolist() == [1, 7, 2] * 3
         assert np.array_equal(data.features, values[part])
         assert data.features.dtype == np.float32
     assert found.incumbent is not None
