@@ -15,7 +15,12 @@ from candelabra.errors import BadPlugin, InvalidName
 from candelabra.plugin import API_VERSION, GROUP, Domain, LongText, Task, TaskKind
 from candelabra.types import check_name
 
-_METRIC = re.compile(r"accuracy|macro_f1|micro_f1|(?:f1|f2|recall)\[(?P<label>.+)\]")
+_LABEL_METRIC = re.compile(r"accuracy|macro_f1|micro_f1|(?:f1|f2|recall)\[(?P<label>.+)\]")
+_METRICS = {
+    TaskKind.REGRESSION: ("pearson", "spearman", "r2"),
+    TaskKind.ENTITIES: ("entity_f1",),
+    TaskKind.ANSWER: ("token_f1",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +88,18 @@ def _label_problems(task: Task, here: str) -> list[str]:
         return [f"{here} names a label twice"]
     if len(task.labels) == 1 and task.kind == TaskKind.SINGLE_LABEL:
         return [f"{here} has one label only, so there is nothing to decide"]
+    if task.ordered and (task.kind != TaskKind.SINGLE_LABEL or not task.labels):
+        return [f"{here} is ordered, which needs one label a text and the labels named from lowest to highest"]
+    if task.pair and task.kind not in (TaskKind.SINGLE_LABEL, TaskKind.REGRESSION):
+        return [f"{here} is about pairs, which {task.kind.value} tasks cannot be"]
     return []
 
 
 def _metric_problems(task: Task, here: str) -> list[str]:
-    metric = _METRIC.fullmatch(task.metric) if isinstance(task.metric, str) else None
+    if task.kind in _METRICS:
+        known = _METRICS[task.kind]
+        return [] if task.metric in known else [f"{here} has the metric {task.metric!r}; use {' or '.join(known)}"]
+    metric = _LABEL_METRIC.fullmatch(task.metric) if isinstance(task.metric, str) else None
     if metric is None:
         return [
             f"{here} has the metric {task.metric!r}; use accuracy, macro_f1, micro_f1, f1[LABEL], f2[LABEL] "

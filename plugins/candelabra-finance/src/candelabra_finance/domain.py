@@ -11,6 +11,7 @@ from .shapes import normalise
 SENTIMENT = Task(
     "sentiment",
     labels=("negative", "neutral", "positive"),
+    ordered=True,
     description="How an investor reads the news; the value `sentiment` runs from -1 to 1.",
 )
 
