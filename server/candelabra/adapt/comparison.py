@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from candelabra.adapt.scores import Interval
 
 MAJORITY, TFIDF, INCUMBENT, ANCHORS = "majority", "tfidf_logistic_regression", "incumbent", "anchors"
+RIDGE, LOOKUP, OVERLAP = "tfidf_ridge", "lookup", "sentence_overlap"
 RECALL, CALIBRATION, COVERAGE, LABELS, NOISE = "recall", "calibration", "coverage", "labels", "label_noise"
 
 RIVALS = {
     MAJORITY: "always giving the most frequent answer",
     TFIDF: "TF-IDF with logistic regression",
+    RIDGE: "TF-IDF with ridge regression",
+    LOOKUP: "looking up the names of the training texts",
+    OVERLAP: "giving the sentence with most words of the question",
     INCUMBENT: "the version it would replace",
     ANCHORS: "the version it would replace, on the rows kept beside that version",
 }

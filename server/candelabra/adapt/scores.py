@@ -163,6 +163,15 @@ def calibration_error(probabilities: np.ndarray, targets: np.ndarray) -> float:
     return float(np.abs(gap).sum() / max(len(sure), 1))
 
 
+def calibration_noise(probabilities: np.ndarray, multi: bool = False) -> float:
+    """The calibration error that a perfectly calibrated head would show by chance on rows of these probabilities."""
+    sure = probabilities.ravel() if multi else probabilities.max(axis=1)
+    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
+    # A bin's sum of (right - sure) is nearly normal, and the mean of its size is all that is asked.
+    spread = np.sqrt(np.bincount(bins, weights=sure * (1 - sure), minlength=BINS))
+    return float(math.sqrt(2 / math.pi) * spread.sum() / max(len(sure), 1))
+
+
 def label_reports(truth: np.ndarray, decided: np.ndarray, labels: Sequence[str]) -> list[dict[str, object]]:
     """Precision, recall, F1 and support of each label."""
     counts = count(truth, decided)

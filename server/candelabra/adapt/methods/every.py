@@ -11,21 +11,21 @@ from candelabra.types import Method
 def fit(method: Method, data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
     """What the method makes of the rows; raises InvalidArgument for a method of another kind of task."""
     if method is Method.AUTO:
-        from candelabra.adapt.methods import auto as chosen
+        from candelabra.adapt.methods.auto import fit as chosen
     elif method is Method.CLOSED_FORM:
-        from candelabra.adapt.methods import closed_form as chosen
+        from candelabra.adapt.methods.closed_form import fit as chosen
     elif method is Method.PROTOTYPE:
-        from candelabra.adapt.methods import prototype as chosen
+        from candelabra.adapt.methods.prototype import fit as chosen
     elif method is Method.LOGREG:
-        from candelabra.adapt.methods import logreg as chosen
+        from candelabra.adapt.methods.logreg import fit as chosen
     elif method is Method.DENSE:
-        from candelabra.adapt.methods import dense as chosen
+        from candelabra.adapt.methods.dense import fit as chosen
     elif method is Method.HYBRID:
-        from candelabra.adapt.methods import hybrid as chosen
+        from candelabra.adapt.methods.hybrid import fit as chosen
     elif method is Method.LAYER_MIX:
-        from candelabra.adapt.methods import layer_mix as chosen
+        from candelabra.adapt.methods.layer_mix import fit as chosen
     elif method is Method.TOP_K:
-        from candelabra.adapt.methods import top_k as chosen
+        from candelabra.adapt.methods.top_k import fit as chosen
     else:
         raise InvalidArgument(f"The method {method.value!r} does not make labels or numbers.", field="method")
-    return chosen.fit(data, spec, tell)
+    return chosen(data, spec, tell)
