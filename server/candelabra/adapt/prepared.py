@@ -46,7 +46,12 @@ def save(online: Online, folder: Path) -> Path:
         "cross": sums.cross,
         "counts": sums.counts,
     }
-    metadata = {"about": _about(online.space), "parts": json.dumps(online.parts), "sums": sums.digest}
+    metadata = {
+        "about": _about(online.space),
+        "parts": json.dumps(online.parts),
+        "sums": sums.digest,
+        "kept": _digest(online.digests, online.rows, online.targets),
+    }
     handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
     os.close(handle)
     path = path_of(folder, online.space)
@@ -105,13 +110,21 @@ def _made(space: Space, metadata: dict[str, str], tensors: dict[str, np.ndarray]
         if tensors[name].shape != shape or tensors[name].dtype != dtype:
             raise ValueError(f"{name} is {tensors[name].dtype} {tensors[name].shape}")
     sums = Statistics(rows, tensors["total"], tensors["gram"].T, tensors["cross"], tensors["counts"])
-    if metadata["about"] != _about(space) or metadata["sums"] != sums.digest:
-        raise ValueError("the sums are not those that were written")
+    kept = _digest(tensors["digests"], tensors["rows"], tensors["targets"])
+    if metadata["about"] != _about(space) or metadata["sums"] != sums.digest or metadata["kept"] != kept:
+        raise ValueError("the rows or their sums are not those that were written")
     made = Online(space)
     made.put(tensors["digests"], tensors["rows"], tensors["targets"], summed=True)
     made.statistics = sums
     made.parts = tuple((str(solver), float(penalty), float(weight)) for solver, penalty, weight in _parts(metadata))
     return made
+
+
+def _digest(*arrays: np.ndarray) -> str:
+    digest = blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def _parts(metadata: dict[str, str]) -> list[tuple[str, float, float]]:

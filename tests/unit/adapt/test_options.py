@@ -16,13 +16,14 @@ SLOTS = (Slot(1, "mean"), Slot(2, "mean"))
 @pytest.mark.parametrize(
     ("method", "given"),
     [
+        (Method.AUTO, {}),
         (Method.CLOSED_FORM, {}),
         (Method.CLOSED_FORM, {"ridge": 0.5, "layers": [2]}),
         (Method.DENSE, {}),
         (Method.DENSE, {"hidden": 0, "learning_rate": 0.1, "max_epochs": 3, "patience": 1, "layers": [1]}),
     ],
 )
-@pytest.mark.parametrize("kind", list(TaskKind))
+@pytest.mark.parametrize("kind", [TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL, TaskKind.REGRESSION])
 def test_what_a_method_knows_is_taken(method: Method, given: Mapping[str, object], kind: TaskKind) -> None:
     options.check(method, given, SLOTS, kind)
 
@@ -30,6 +31,7 @@ def test_what_a_method_knows_is_taken(method: Method, given: Mapping[str, object
 @pytest.mark.parametrize(
     ("method", "given"),
     [
+        (Method.AUTO, {"ridge": 1.0}),
         (Method.CLOSED_FORM, {"hidden": 3}),
         (Method.CLOSED_FORM, {"ridge": -1.0}),
         (Method.CLOSED_FORM, {"solver": "no such"}),

@@ -75,7 +75,7 @@ class Problem:
         `statistics`, where they were made before, are of all rows; then `features` and `truth` may be a part of them.
         """
         if dual is None:
-            dual = len(features) < features.shape[1]
+            dual = statistics is None and len(features) < features.shape[1]
         return cls._dual(features, truth, blocks) if dual else cls._primal(features, truth, blocks, statistics)
 
     @classmethod
