@@ -19,10 +19,13 @@ CONTEXT = "The market opened at nine. Greta Lind bought a black violin in Tarnby
 @pytest.fixture(scope="module")
 def heads(server: Server) -> dict[str, str]:
     """One head of each task, by task."""
-    asked = {
+    asked: dict[str, tuple[list[object], dict[str, object]]] = {
         "classification": (topics(), {}),
-        "entities": ([tagged(one) if at % 2 else one for at, one in enumerate(visits(160))], {}),
-        "question_answering": (questions(160), {}),
+        "entities": (
+            [tagged(one) if at % 2 else one for at, one in enumerate(visits(120))],
+            {"method": "seq_crf", "options": {"epochs": 8}},
+        ),
+        "question_answering": (questions(160), {"method": "span", "options": {"epochs": 4}}),
         "regression": (moods(), {}),
         "pair_classification": (pairs(), {}),
     }

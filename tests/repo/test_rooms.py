@@ -12,8 +12,8 @@ import pytest
 # Lowest first. A room may import itself and what stands before it; docs/architecture.md says what each is for.
 ORDER = (
     "errors", "types", "settings", "limits", "log", "metrics", "gpu", "plugin", "general", "discovery",
-    "registry", "backbones", "engine", "heads", "drift", "testing", "adapt", "answers", "plan", "predict", "v1", "rpc", "app",
-    "cli", "__main__",
+    "registry", "backbones", "engine", "heads", "drift", "testing", "adapt", "answers", "plan", "predict", "v1", "rpc",
+    "app", "cli", "__main__",
 )  # fmt: skip
 
 # Library -> rooms that may import it. The command line talks to servers through the client alone.

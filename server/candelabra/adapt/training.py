@@ -33,7 +33,8 @@ class TokenStates:
     def of(self, row: int) -> Iterator[tuple[int, int, int]]:
         """First token, token behind the last, and second sequence's begin, of each window of a row."""
         first, last = np.searchsorted(self.windows[:, 0], [row, row + 1])
-        yield from (tuple(map(int, one)) for one in self.windows[first:last, 1:])
+        for begin, end, second in self.windows[first:last, 1:].tolist():
+            yield begin, end, second
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +88,7 @@ class TrainSpec:
     ordered: bool = False
     abstain_below: float = 0.0
     abstain_outside: bool = False
-    gate: GateRules = GateRules()
+    gate: GateRules = field(default_factory=GateRules)
     budget_seconds: float = 120.0
     """What AUTO may spend on racing methods."""
     backbone_path: str = ""
