@@ -57,7 +57,7 @@ def tfidf(texts: Sequence[str], targets: np.ndarray, labels: int, seed: int) -> 
     words = Words.of(texts, targets, labels, kind_of(targets))
     fold = fold_of(targets, min(FOLDS, len(texts)), seed)
     count = max(1, min(int(fold.max()) + 1, FITS // labels, WORK // (len(texts) * labels)))
-    rows, logits = words.out_of_fold(fold, range(count))
+    rows, logits, _ = words.out_of_fold(fold, range(count))
     return Baseline(rows, probabilities_of(logits, words))
 
 

@@ -17,8 +17,10 @@ from candelabra.heads.bodies.terms import Terms, learn
 from candelabra.types import TaskKind
 
 FOLDS = 5
-STRENGTH = 30.0
-"""Inverse penalty of one label against the rest. 3 to 100 are within a point of each other; rare labels want more."""
+STRENGTH, STRENGTH_OF_MANY = 30.0, 10.0
+"""Inverse penalty of one label against the rest. 10 to 100 are within a point of each other, and 10 is quicker."""
+MANY = 200_000
+"""Rows x labels."""
 RIDGE = 1.5
 STEPS = 100
 TOLERANCE = 0.1
@@ -54,23 +56,25 @@ class Words:
         """Two labels of which one is right: one fit tells both."""
         return self.kind is TaskKind.SINGLE_LABEL and self.truth.shape[1] == 2
 
-    def out_of_fold(self, fold: np.ndarray, scored: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the scored folds, and their logits [rows, outputs] by models that had not seen them."""
+    def out_of_fold(self, fold: np.ndarray, scored: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows of the scored folds, their logits [rows, outputs] by models that had not seen them, and the weights
+        [terms, outputs] of the last of these models."""
+        weight = np.zeros(0)
         parts = [np.flatnonzero(fold == one) for one in scored]
         logits = []
         for one, part in zip(scored, parts, strict=True):
             weight, bias = self.solve(np.flatnonzero(fold != one))
             logits.append(self.matrix[part] @ weight + bias)
-        return np.concatenate(parts), np.concatenate(logits)
+        return np.concatenate(parts), np.concatenate(logits), weight
 
-    def body(self, limit: int = BYTES) -> Lexical:
-        """Of all rows. Beyond the limit the terms with the largest weights are kept, and they are fitted once more."""
-        weight, bias = self.solve(np.arange(self.matrix.shape[0]))
-        kept = strongest(self.terms, weight, limit)
+    def body(self, hint: np.ndarray, limit: int = BYTES) -> Lexical:
+        """Of all rows. Beyond the limit only the terms with the largest weights in `hint` [terms, outputs] are kept."""
+        everyone = np.arange(self.matrix.shape[0])
+        kept = strongest(self.terms, hint, limit)
         if len(kept) == len(self.terms):
-            return Lexical(self.terms, weight, bias)
+            return Lexical(self.terms, *self.solve(everyone))
         fewer = replace(self, terms=self.terms.take(kept), matrix=self._taken(kept))
-        return Lexical(fewer.terms, *fewer.solve(np.arange(fewer.matrix.shape[0])))
+        return Lexical(fewer.terms, *fewer.solve(everyone))
 
     def _taken(self, kept: np.ndarray) -> csr_matrix:
         """The matrix of some terms: each part's rows are made of length 1 again, as serving does."""
@@ -93,10 +97,11 @@ class Words:
             ridge = Ridge(alpha=RIDGE, solver="sparse_cg", tol=1e-4).fit(seen, truth[:, 0])
             return ridge.coef_[:, None], np.array([float(ridge.intercept_)])
         if self.binary:
-            weight, bias = _against_the_rest(seen, truth[:, 1])
+            weight, bias = _against_the_rest(seen, truth[:, 1], STRENGTH)
             # Half each way: the softmax of both is then the logistic function of the one.
             return np.stack([-weight, weight], axis=1) / 2, np.array([-bias, bias]) / 2
-        fits = [_against_the_rest(seen, column) for column in truth.T]
+        strength = STRENGTH if truth.size <= MANY else STRENGTH_OF_MANY
+        fits = [_against_the_rest(seen, column, strength) for column in truth.T]
         return np.stack([weight for weight, _ in fits], axis=1), np.array([bias for _, bias in fits])
 
     def _constant(self, truth: np.ndarray) -> np.ndarray:
@@ -116,10 +121,10 @@ def strongest(terms: Terms, weight: np.ndarray, limit: int) -> np.ndarray:
     return np.sort(order[: int(np.searchsorted(size, limit, side="right"))])
 
 
-def _against_the_rest(seen: csr_matrix, truth: np.ndarray) -> tuple[np.ndarray, float]:
+def _against_the_rest(seen: csr_matrix, truth: np.ndarray, strength: float) -> tuple[np.ndarray, float]:
     if truth.min() == truth.max():
         return np.zeros(seen.shape[1]), NEVER * (2 * float(truth[0]) - 1)
-    model = LogisticRegression(C=STRENGTH, solver="liblinear", dual=True, max_iter=STEPS, tol=TOLERANCE, random_state=0)
+    model = LogisticRegression(C=strength, solver="liblinear", dual=True, max_iter=STEPS, tol=TOLERANCE, random_state=0)
     with warnings.catch_warnings():
         # Stopped early is good enough, and bounds its time.
         warnings.simplefilter("ignore", ConvergenceWarning)

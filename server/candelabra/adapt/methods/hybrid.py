@@ -15,8 +15,8 @@ import numpy as np
 from scipy.optimize import minimize, nnls
 from scipy.special import log_expit, logsumexp
 
-from candelabra.adapt import calibration
-from candelabra.adapt.methods import closed_form
+from candelabra.adapt import calibration, race
+from candelabra.adapt.methods import closed_form, logreg, prototype
 from candelabra.adapt.methods.fitted import Fitted, Tell
 from candelabra.adapt.training import TrainingSet, TrainSpec
 from candelabra.adapt.words import FOLDS, Words, fold_of
@@ -26,10 +26,13 @@ from candelabra.heads.bodies.hybrid import Hybrid
 from candelabra.heads.bodies.pair import Pair
 from candelabra.types import Progress, Slot, TaskKind
 
-WORK = 2_500_000
+FEW = 32
+"""Rows a label up to which the encoder's part is chosen among three methods."""
+WORK = 1_000_000
 """Of the five folds as many are scored as rows x labels allow, and at least one."""
-LITTLE = 0.03
-"""A part with less of the weights than this is left out."""
+GAIN = 3.0
+"""A part is left out if the log likelihood of all rows together gains less than this by it: two weights that few rows
+told are no ground to read words, nor to run an encoder."""
 KINDS = (TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL, TaskKind.REGRESSION)
 
 
@@ -50,7 +53,7 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
     check(spec.options, data.slots, spec.task_kind)
     if spec.options.get("words_only"):
         return fit_lexical(data, spec, tell)
-    encoded = closed_form.fit(data, replace(spec, options=_encoded(spec.options)), tell)
+    encoded = _best_encoded(data, spec, tell)
     words = lexical(data, spec, tell)
     _, mine, theirs = np.intersect1d(encoded.rows, words.rows, return_indices=True)
     rows = encoded.rows[mine]
@@ -59,20 +62,39 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
     share = stack.share
     tell(Progress("train", loss=stack.loss, metrics={"encoder_share": share}))
     chosen = {**encoded.chosen, "encoder_share": f"{share:.2f}", "stacked_loss": f"{stack.loss:.4f}"}
-    if share < LITTLE:
-        return fit_lexical(data, spec, tell, words)
-    if share > 1 - LITTLE:
+    without = [_gained(one, stack, data.targets[rows], spec.task_kind) for one in parts]
+    if without[0] < GAIN:
         return replace(encoded, chosen={**chosen, "words": "left out"})
+    if without[1] < GAIN:
+        return fit_lexical(data, spec, tell, words)
     assert isinstance(encoded.body, Dense | Pair), "the closed form is linear"
-    body = Hybrid(encoded.body, words.words.body(), stack.weights, stack.bias)
+    body = Hybrid(encoded.body, words.words.body(words.hint), stack.weights, stack.bias)
     return Fitted(body, rows, stack.logits(parts), chosen, f"{encoded.evaluation} and {words.evaluation}, stacked")
+
+
+def _best_encoded(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
+    """The closed form; of few rows also prototypes and logistic regression, which know the labels' names."""
+    made = [closed_form.fit(data, replace(spec, options=_encoded(spec.options)), tell)]
+    few = len(data.targets) <= FEW * len(data.labels) and spec.task_kind is not TaskKind.REGRESSION
+    if few and not _encoded(spec.options):
+        made += [other.fit(data, replace(spec, options={}), tell) for other in (prototype, logreg)]
+    shared = made[0].rows
+    for one in made[1:]:
+        shared = np.intersect1d(shared, one.rows)
+    if len(made) == 1 or not len(shared):
+        return made[0]
+    losses = []
+    for one in made:
+        at = np.argsort(one.rows)[np.searchsorted(np.sort(one.rows), shared)]
+        losses.append(float(race.losses(one.logits[at], data.targets[shared], spec.task_kind).mean()))
+    return made[int(np.argmin(losses))]
 
 
 def fit_lexical(data: TrainingSet, spec: TrainSpec, tell: Tell, known: OutOfFold | None = None) -> Fitted:
     """The words alone, as a head."""
     found = known or lexical(data, spec, tell)
     return Fitted(
-        body=found.words.body(),
+        body=found.words.body(found.hint),
         rows=found.rows,
         logits=found.logits,
         chosen={"encoder_share": "0.00", "terms": str(len(found.words.terms))},
@@ -87,6 +109,8 @@ class OutOfFold:
     words: Words
     rows: np.ndarray
     logits: np.ndarray
+    hint: np.ndarray
+    """Weights of one of the models, by which the terms to keep are told."""
     evaluation: str
 
 
@@ -97,8 +121,8 @@ def lexical(data: TrainingSet, spec: TrainSpec, tell: Tell) -> OutOfFold:
     fold = fold_of(data.targets, count, spec.seed)
     scored = max(1, min(count, WORK // (words.truth.size or 1)))
     tell(Progress("train", metrics={"terms": float(len(words.terms))}))
-    rows, logits = words.out_of_fold(fold, range(scored))
-    return OutOfFold(words, rows, logits, f"{count}-fold" if scored == count else f"held-out {scored}/{count}")
+    rows, logits, hint = words.out_of_fold(fold, range(scored))
+    return OutOfFold(words, rows, logits, hint, f"{count}-fold" if scored == count else f"held-out {scored}/{count}")
 
 
 def texts_of(data: TrainingSet) -> Sequence[str]:
@@ -136,6 +160,17 @@ class Stack:
 
     def logits(self, parts: Sequence[np.ndarray]) -> np.ndarray:
         return np.asarray(parts[0] * self.weights[0] + parts[1] * self.weights[1] + self.bias)
+
+
+def _gained(alone: np.ndarray, stack: Stack, targets: np.ndarray, kind: TaskKind) -> float:
+    """How much more likely the stack makes the targets than one of its parts alone, in all."""
+    if kind is TaskKind.REGRESSION:
+        columns = np.stack([alone[:, 0], np.ones(len(alone))], axis=1)
+        rest = targets - columns @ np.linalg.lstsq(columns, targets)[0]
+        return 0.5 * len(targets) * float(np.log(max((rest**2).mean(), 1e-12) / max(stack.loss, 1e-12)))
+    scale, shift = _calibration(alone, targets, kind)
+    loss = calibration.negative_log_likelihood(alone * scale + shift, targets)
+    return len(targets) * (loss - stack.loss)
 
 
 def _encoded(options: Mapping[str, object]) -> dict[str, object]:

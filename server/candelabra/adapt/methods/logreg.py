@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cholesky, eigh, solve_triangular
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, softmax
 
 from candelabra.adapt.methods.fitted import Fitted, Tell
@@ -28,16 +28,22 @@ from candelabra.types import Progress, Slot, TaskKind
 PENALTIES = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 """Of the squared weights beside the mean loss, for features whose mean squared length is 1."""
 START = PENALTIES.index(3e-5)
+SETS = 4
+"""Layer sets tried: last, two and three depths, last four."""
+FEW = 32
+"""Rows a label up to which the labels' own names, as rows, are tried."""
 FOLDS = 5
+SCREENED = 2
+"""Folds by which layer sets are told apart."""
 FOLD_ROWS = 2000
 """Up to so many rows every row is scored, in folds; beyond it one fold is."""
 STEPS = 60
-TOLERANCE = 1e-4
+TOLERANCE = 1e-3
 
 
 def check(options: Mapping[str, object], slots: Sequence[Slot], kind: TaskKind) -> None:
     """Raises InvalidArgument for what cannot be done."""
-    unknown = set(options) - {"layers", "penalty"}
+    unknown = set(options) - {"layers", "penalty", "self_training"}
     if unknown:
         raise InvalidArgument(f"LOGREG has no option {min(unknown)!r}.", field="logreg")
     if kind not in (TaskKind.SINGLE_LABEL, TaskKind.MULTI_LABEL):
@@ -65,9 +71,9 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
     scored = range(count if len(wanted) <= FOLD_ROWS else 1)
     layers = parse_layers(spec.options.get("layers"), data.slots)
     search = Search(data, wanted, multi, fold, scored, tell)
-    best = search.run(layer_sets(data.slots, layers)[:3], spec.options.get("penalty"))
-    everyone = np.arange(len(wanted))
-    weight, bias = best.coordinates.features_space(*best.coordinates.solve(everyone, wanted, best.penalty, multi))
+    best = search.run(layer_sets(data.slots, layers)[:SETS], spec.options.get("penalty"))
+    solved = best.coordinates.solve(search.rows_but(-1, best.named), search.wanted, best.penalty, multi)
+    weight, bias = best.coordinates.features_space(*solved)
     body = Dense(best.slots, ((weight, bias),))
     return Fitted(
         body=body,
@@ -76,6 +82,7 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
         chosen={
             "layers": ", ".join(f"{slot.layer} {slot.pooling}" for slot in best.slots),
             "penalty": f"{best.penalty:.3g}",
+            "label_names": "as rows" if best.named else "unread",
             "held_out_loss": f"{best.loss:.4f}",
         },
         evaluation=f"{count}-fold" if len(scored) > 1 else f"held-out 1/{count}",
@@ -109,14 +116,17 @@ class Coordinates:
     back: np.ndarray
 
     @classmethod
-    def of(cls, features: np.ndarray, slots: int) -> Coordinates:
+    def of(cls, features: np.ndarray, slots: int, names: np.ndarray | None = None) -> Coordinates:
+        """Names' features [labels, d] follow as rows of their own, moved so that their mean is the rows' mean."""
         mean = features.mean(axis=0)
         centred = features - mean
-        spread = np.sqrt((centred.reshape(len(features), slots, -1) ** 2).sum(axis=2).mean(axis=0))
+        if names is not None:
+            centred = np.concatenate([centred, names - names.mean(axis=0)])
+        spread = np.sqrt((centred[: len(features)].reshape(len(features), slots, -1) ** 2).sum(axis=2).mean(axis=0))
         scale = 1.0 / np.maximum(spread * math.sqrt(slots), 1e-6)
         centred *= np.repeat(scale, features.shape[1] // slots)[None, :]
         wide = np.repeat(scale, features.shape[1] // slots)
-        if len(features) >= features.shape[1]:
+        if len(centred) >= features.shape[1]:
             return cls(centred, mean, wide)
         values, vectors = eigh(centred.astype(np.float64) @ centred.T.astype(np.float64), driver="evd")
         keep = values > max(values[-1], 1e-12) * 1e-7
@@ -174,6 +184,7 @@ class Coordinates:
 class Choice:
     slots: tuple[Slot, ...]
     penalty: float
+    named: bool
     coordinates: Coordinates
     logits: np.ndarray
     loss: float
@@ -185,19 +196,33 @@ class Search:
     def __init__(
         self, data: TrainingSet, wanted: np.ndarray, multi: bool, fold: np.ndarray, scored: range, tell: Tell
     ) -> None:
-        self.data, self.wanted, self.multi = data, wanted, multi
-        self.fold, self.scored, self.tell = fold, scored, tell
-        self.tried = 0
+        self.data, self.multi, self.scored, self.tell = data, multi, scored, tell
+        self.rows, self.tried = len(wanted), 0
+        few = not multi and len(wanted) <= FEW * len(data.labels)
+        self.names = data.label_features if few else None
+        self.wanted, self.fold = wanted, fold
+        if self.names is not None:
+            self.wanted = np.concatenate([wanted, np.eye(len(data.labels), dtype=np.float32)])
+            # Names are in no fold: they are learned from and never scored.
+            self.fold = np.append(fold, np.full(len(data.labels), -2))
 
     def run(self, sets: list[tuple[Slot, ...]], fixed: object) -> Choice:
         penalty = float(fixed) if isinstance(fixed, int | float) else PENALTIES[START]
-        best = min((self.choice(slots, self.coordinates(slots), penalty) for slots in sets), key=lambda one: one.loss)
+        best = min(
+            (
+                self.choice(slots, coordinates, penalty, named, self.scored[:SCREENED])
+                for slots, coordinates in ((slots, self.coordinates(slots)) for slots in sets)
+                for named in ((False, True) if self.names is not None else (False,))
+            ),
+            key=lambda one: one.loss,
+        )
+        best = self.choice(best.slots, best.coordinates, penalty, best.named, self.scored)
         if fixed is not None:
             return best
         for direction in (-1, 1):
             at = START + direction
             while 0 <= at < len(PENALTIES):
-                other = self.choice(best.slots, best.coordinates, PENALTIES[at])
+                other = self.choice(best.slots, best.coordinates, PENALTIES[at], best.named, self.scored)
                 if other.loss >= best.loss:
                     break
                 best, at = other, at + direction
@@ -206,17 +231,35 @@ class Search:
     def coordinates(self, slots: tuple[Slot, ...]) -> Coordinates:
         columns = self.data.columns(slots)
         assert columns is not None
-        return Coordinates.of(normalized(columns, len(slots)), len(slots))
+        names = None
+        if self.names is not None:
+            picked = self.names[:, [self.data.slots.index(slot) for slot in slots]]
+            names = normalized(picked.reshape(len(picked), -1), len(slots))
+        return Coordinates.of(normalized(columns, len(slots)), len(slots), names)
 
-    def choice(self, slots: tuple[Slot, ...], coordinates: Coordinates, penalty: float) -> Choice:
+    def rows_but(self, out: int, named: bool) -> np.ndarray:
+        """Rows to learn from: all folds but one, with the labels' names or without."""
+        return np.flatnonzero((self.fold != out) & (named | (self.fold >= 0)))
+
+    def choice(
+        self, slots: tuple[Slot, ...], coordinates: Coordinates, penalty: float, named: bool, scored: range
+    ) -> Choice:
         logits, truth = [], []
-        for one in self.scored:
+        for one in scored:
             out = np.flatnonzero(self.fold == one)
-            weight, bias = coordinates.solve(np.flatnonzero(self.fold != one), self.wanted, penalty, self.multi)
+            weight, bias = coordinates.solve(self.rows_but(one, named), self.wanted, penalty, self.multi)
             logits.append(coordinates.z[out] @ weight + bias)
             truth.append(self.wanted[out])
         made = np.concatenate(logits)
-        loss = loss_of(made, np.concatenate(truth), self.multi)
+        loss = sharpest_loss(made, np.concatenate(truth), self.multi)
         self.tried += 1
         self.tell(Progress("train", step=self.tried, loss=loss, metrics={"penalty": penalty}))
-        return Choice(slots, penalty, coordinates, made, loss)
+        return Choice(slots, penalty, named, coordinates, made, loss)
+
+
+def sharpest_loss(logits: np.ndarray, wanted: np.ndarray, multi: bool) -> float:
+    """The loss at its best temperature: the head is calibrated afterwards, so a shy model is no worse for it."""
+    found = minimize_scalar(
+        lambda log: loss_of(logits * math.exp(log), wanted, multi), bounds=(-3, 3), method="bounded"
+    )
+    return float(found.fun)
