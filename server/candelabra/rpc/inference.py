@@ -119,7 +119,7 @@ class Inference(inference_pb2_grpc.InferenceServicer):
         self._observe(given.timings)
         for domain, heads in Counter(version.domain for version in given.versions).items():
             self.metrics.predictions.labels(domain).inc(heads * len(given.rows))
-        if truncated := sum(row[0].tokens.truncated for row in given.rows):
+        if truncated := sum(any(answer.tokens.truncated for answer in row) for row in given.rows):
             self.metrics.truncated.inc(truncated)
 
 

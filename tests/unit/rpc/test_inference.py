@@ -13,10 +13,10 @@ import pytest
 from candelabra import errors
 from candelabra.engine.tokenizer import Tokens
 from candelabra.metrics import Metrics
-from candelabra.predict import Answers, Predict, Timings, Vectors
+from candelabra.predict import Answers, Details, Predict, Timings, Vectors
 from candelabra.rpc.inference import STREAM_WINDOW, Inference
 from candelabra.testing import TinyEncoder
-from candelabra.types import LongText, Slot
+from candelabra.types import Input, LongText, Slot
 from candelabra.v1 import common_pb2, inference_pb2
 from candelabra.v1.inference_pb2 import PredictRequest as Request
 from candelabra.v1.inference_pb2 import PredictResponse as Response
@@ -34,7 +34,11 @@ class Slow:
         self.deadlines: list[float] = []
         self.embedded: tuple[Any, ...] = ()
 
-    async def __call__(self, texts: Sequence[str], heads: Sequence[str], top_k: int, deadline: float) -> Answers:
+    async def __call__(
+        self, inputs: Sequence[Input], heads: Sequence[str], top_k: int, deadline: float, details: Details
+    ) -> Answers:
+        texts = [one.text for one in inputs]
+        self.details = details
         self.deadlines.append(deadline)
         self.running += 1
         self.most = max(self.most, self.running)
@@ -49,7 +53,7 @@ class Slow:
             raise
         finally:
             self.running -= 1
-        return Answers([], [], TIMINGS)
+        return Answers([], [[] for _ in inputs], TIMINGS)
 
     async def embed(self, *args: Any) -> Vectors:
         self.embedded = args
