@@ -28,8 +28,9 @@ from candelabra.types import Progress, Slot, TaskKind
 PENALTIES = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 """Of the squared weights beside the mean loss, for features whose mean squared length is 1."""
 START = PENALTIES.index(3e-5)
-SETS = 4
-"""Layer sets tried: last, two and three depths, last four."""
+SETS, SETS_OF_MANY = 4, 2
+"""Layer sets tried: last, two and three depths, last four. Only the first two from MANY = rows x labels on."""
+MANY = 20_000
 FEW = 32
 """Rows a label up to which the labels' own names, as rows, are tried."""
 FOLDS = 5
@@ -71,7 +72,9 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
     scored = range(count if len(wanted) <= FOLD_ROWS else 1)
     layers = parse_layers(spec.options.get("layers"), data.slots)
     search = Search(data, wanted, multi, fold, scored, tell)
-    best = search.run(layer_sets(data.slots, layers)[:SETS], spec.options.get("penalty"))
+    best = search.run(
+        layer_sets(data.slots, layers)[: SETS if wanted.size <= MANY else SETS_OF_MANY], spec.options.get("penalty")
+    )
     solved = best.coordinates.solve(search.rows_but(-1, best.named), search.wanted, best.penalty, multi)
     weight, bias = best.coordinates.features_space(*solved)
     body = Dense(best.slots, ((weight, bias),))

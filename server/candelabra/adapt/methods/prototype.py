@@ -20,7 +20,7 @@ from candelabra.adapt.slots import compact_slots, layer_sets, parse_layers
 from candelabra.adapt.split import folds
 from candelabra.adapt.training import TrainingSet, TrainSpec
 from candelabra.errors import InvalidArgument
-from candelabra.heads.bodies.dense import Dense, normalized
+from candelabra.heads.bodies.dense import Dense, frozen, normalized
 from candelabra.types import Progress, Slot, TaskKind
 
 KAPPAS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -84,7 +84,7 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
     space = Space.of(data, setting.slots, wanted)
     _, weight, bias = next(space.heads(np.ones(len(wanted), bool), (setting.kappa,), (setting.shrinkage,)))
     return Fitted(
-        body=Dense(setting.slots, ((weight, bias),)),
+        body=Dense(setting.slots, ((frozen(weight), frozen(bias)),)),
         rows=rows,
         logits=logits,
         chosen={
@@ -170,7 +170,7 @@ def _without_rows(data: TrainingSet, slots: tuple[Slot, ...]) -> Fitted:
     middle = names - names.mean(axis=0)
     weight, bias = _towards(middle, middle.T.copy(), mean)
     return Fitted(
-        body=Dense(slots, ((SHARPNESS * weight, SHARPNESS * bias),)),
+        body=Dense(slots, ((frozen(SHARPNESS * weight), frozen(SHARPNESS * bias)),)),
         rows=np.zeros(0, np.int64),
         logits=np.zeros((0, len(data.labels))),
         chosen={"layers": ", ".join(f"{slot.layer} {slot.pooling}" for slot in slots), "kappa": "names alone"},

@@ -51,9 +51,11 @@ class Hybrid:
         return self.encoded.slots
 
     @property
-    def reading(self) -> Reading | None:
-        """Pairs may be read each text on its own; None: as the task reads."""
-        return getattr(self.encoded, "reading", None)
+    def reading(self) -> Reading:
+        """How a pair is read; a part that does not say leaves it to the task, and so there is no such attribute."""
+        if isinstance(self.encoded, Pair):
+            return self.encoded.reading
+        raise AttributeError("reading")
 
     @property
     def outputs(self) -> int:

@@ -231,7 +231,7 @@ def _piece_term_keys(pieces: Sequence[str], alphabet: np.ndarray) -> Keys:
     lengths = np.array([len(piece) for piece in pieces], np.int64)
     for length in LENGTHS:
         at = np.flatnonzero(lengths == length)
-        rank = _ranks(_codes("".join(pieces[one] for one in at)), alphabet).reshape(len(at), length)
+        rank = _ranks(_codes("".join(pieces[one] for one in at.tolist())), alphabet).reshape(len(at), length)
         for column in rank.T:
             keys[at] = (keys[at] << np.uint64(BITS)) | column
     return keys
