@@ -1,4 +1,4 @@
-"""HYBRID: the closed form on the encoder's vectors and TF-IDF with a linear model, added by weights that pay.
+"""HYBRID: a linear head on the encoder's vectors and TF-IDF with a linear model, added by weights that pay.
 
 Stacking (Wolpert 1992; Breiman 1996, non-negative weights): both parts' logits of rows that they had not seen are
 calibrated, and two weights, equal for all labels, minimise the loss on them. The stacked logits are out-of-sample for
@@ -27,7 +27,7 @@ from candelabra.heads.bodies.pair import Pair
 from candelabra.types import Progress, Slot, TaskKind
 
 FEW = 32
-"""Rows a label up to which the encoder's part is chosen among three methods."""
+"""Rows a label up to which prototypes may be the encoder's part."""
 WORK = 1_000_000
 """Of the five folds as many are scored as rows x labels allow, and at least one."""
 GAIN = 3.0
@@ -73,11 +73,12 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
 
 
 def _best_encoded(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
-    """The closed form; of few rows also prototypes and logistic regression, which know the labels' names."""
+    """The closed form or logistic regression; of few rows also prototypes, which know the labels' names too."""
     made = [closed_form.fit(data, replace(spec, options=_encoded(spec.options)), tell)]
-    few = len(data.targets) <= FEW * len(data.labels) and spec.task_kind is not TaskKind.REGRESSION
-    if few and not _encoded(spec.options):
-        made += [other.fit(data, replace(spec, options={}), tell) for other in (prototype, logreg)]
+    if spec.task_kind is not TaskKind.REGRESSION and not data.pairs and not _encoded(spec.options):
+        few = len(data.targets) <= FEW * len(data.labels)
+        others = (logreg, prototype) if few else (logreg,)
+        made += [other.fit(data, replace(spec, options={}), tell) for other in others]
     shared = made[0].rows
     for one in made[1:]:
         shared = np.intersect1d(shared, one.rows)

@@ -72,9 +72,8 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
     scored = range(count if len(wanted) <= FOLD_ROWS else 1)
     layers = parse_layers(spec.options.get("layers"), data.slots)
     search = Search(data, wanted, multi, fold, scored, tell)
-    best = search.run(
-        layer_sets(data.slots, layers)[: SETS if wanted.size <= MANY else SETS_OF_MANY], spec.options.get("penalty")
-    )
+    tried = SETS if wanted.size <= MANY else SETS_OF_MANY
+    best = search.run(layer_sets(data.slots, layers)[:tried], spec.options.get("penalty"))
     solved = best.coordinates.solve(search.rows_but(-1, best.named), search.wanted, best.penalty, multi)
     weight, bias = best.coordinates.features_space(*solved)
     body = Dense(best.slots, ((weight, bias),))
