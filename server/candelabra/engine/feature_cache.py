@@ -6,7 +6,7 @@ import hashlib
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -73,6 +73,18 @@ class FeatureCache:
                 self.bytes -= _size(oldest)
         if self.metrics:
             self.metrics.cache_bytes.set(self.bytes)
+
+    def drop(self, keys: Iterable[bytes]) -> int:
+        """Forgets these texts; gives how many of them were known."""
+        gone = 0
+        with self._lock:
+            for key in keys:
+                if (known := self._entries.pop(key, None)) is not None:
+                    self.bytes -= _size(known)
+                    gone += 1
+        if self.metrics and gone:
+            self.metrics.cache_bytes.set(self.bytes)
+        return gone
 
 
 def _size(entry: Mapping[Slot, np.ndarray]) -> int:

@@ -9,6 +9,7 @@ from candelabra.errors import CorruptArchive, CorruptHead, InvalidArgument, Wron
 from candelabra.heads.head import Head
 from candelabra.heads.shelf import Shelf
 from candelabra.heads.store import HeadStore
+from candelabra.heads.table import retired
 from candelabra.limits import Limits
 from candelabra.metrics import Metrics
 from candelabra.registry.registry import Registry
@@ -43,14 +44,14 @@ class Library:
 
     async def export(self, ref: HeadRef) -> bytes:
         """The head's file: safetensors, with everything about it as JSON in the header."""
-        version = await self.version(ref)
+        version = _not_retired(await self.version(ref))
         return await asyncio.to_thread(self.store.get, version.digest)
 
     # Changing
 
     async def set_alias(self, ref: HeadRef, alias: str, expected: int | None) -> HeadInfo:
         """Points `alias` at a version that can be served: it is read and checked first."""
-        version = await self.version(ref)
+        version = _not_retired(await self.version(ref))
         await self.shelf.get(version)
         pinned = HeadRef(ref.head, version.version)
         return self._moved(await asyncio.to_thread(self.registry.heads.set_alias, pinned, alias, expected))
@@ -102,3 +103,9 @@ class Library:
         self.shelf.apply(info)
         self.metrics.alias_moves.inc()
         return info
+
+
+def _not_retired(version: VersionInfo) -> VersionInfo:
+    if version.retired:
+        raise retired(version)
+    return version

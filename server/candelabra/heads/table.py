@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from candelabra.errors import AliasNotFound, HeadNotFound, VersionNotFound
+from candelabra.errors import AliasNotFound, HeadNotFound, VersionNotFound, VersionRetired
 from candelabra.registry.heads import Changes
 from candelabra.types import HeadInfo, HeadRef, OwnedName, VersionInfo
 
@@ -45,17 +45,19 @@ class Table:
         version = known.versions.get(number) if number is not None else None
         if version is None:
             raise _no_version(ref, known)
+        if version.retired:
+            raise retired(version)
         return version
 
     def with_alias(self, alias: str) -> Iterable[VersionInfo]:
         for heads in list(self._tenants.values()):
             for known in list(heads.values()):
                 version = known.versions.get(known.info.aliases.get(alias, 0))
-                if version is not None:
+                if version is not None and not version.retired:
                     yield version
 
     def follow(self, changes: Changes, *, afresh: bool = False) -> set[str]:
-        """Takes in what the registry says; returns the digests of versions that are gone."""
+        """Takes in what the registry says; returns the digests of versions that are gone or retired."""
         with self._lock:
             if afresh:
                 before = [known for heads in self._tenants.values() for known in heads.values()]
@@ -126,7 +128,7 @@ class Table:
         gone, there = set(), set()
         for old in before:
             now = self._get(old.info.head)
-            left = now.versions if now else {}
+            left = _serving(now.versions if now else {})
             gone |= {version.digest for number, version in old.versions.items() if number not in left}
             there |= {version.digest for version in left.values()}
         return gone - there
@@ -136,6 +138,20 @@ class Table:
         names = [f"{name.tenant}/{other}" for other in list(heads)[:SHOWN]]
         there = f"its heads include {', '.join(names)}" if names else "it has no heads at all"
         return HeadNotFound(f"There is no head {name} of the tenant {name.tenant!r}: {there}.", head=name)
+
+
+def retired(version: VersionInfo) -> VersionRetired:
+    """What is said to those who ask for a version that had to go."""
+    return VersionRetired(
+        f"{version.name} was retired ({version.retired}) and serves no more: ask the head by its alias or by another "
+        "version.",
+        head=version.head,
+        version=version.version,
+    )
+
+
+def _serving(versions: Mapping[int, VersionInfo]) -> dict[int, VersionInfo]:
+    return {number: version for number, version in versions.items() if not version.retired}
 
 
 def _no_version(ref: HeadRef, known: Known) -> AliasNotFound | VersionNotFound:
