@@ -48,6 +48,8 @@ class Comparison:
     recalls: tuple[Recall, ...] = ()
     must_win: bool = False
     level: float = 0.95
+    rival: str = ""
+    """What the rival is, where RIVALS does not say it well."""
 
     @classmethod
     def nothing(cls, name: str, metric: str, note: str) -> Comparison:

@@ -76,7 +76,7 @@ def judge(
     accepted = all(check.passed for check in made)
     reason = " ".join(check.detail for check in made if not check.passed)
     if accepted:
-        reason = "Measurably better than the majority answer and not measurably worse than any rival."
+        reason = "Measurably better than the best constant answer and not measurably worse than any rival."
     return Verdict(
         accepted,
         force and not accepted,
@@ -103,7 +103,7 @@ def _rival(one: Comparison, rules: GateRules) -> Check:
     return Check(
         one.name,
         passed,
-        f"{one.metric} {one.ours:.3f} is {verdict} {RIVALS.get(one.name, one.name)} ({one.theirs.value:.3f}): "
+        f"{one.metric} {one.ours:.3f} is {verdict} {one.rival or RIVALS.get(one.name, one.name)} ({one.theirs.value:.3f}): "
         f"difference {one.gap.value:+.3f}, {one.level:.0%} interval {one.gap.low:+.3f} to {one.gap.high:+.3f} on "
         f"{one.rows} rows{'; ' + one.note if one.note else ''}.",
     )
