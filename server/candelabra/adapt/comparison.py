@@ -23,11 +23,12 @@ RIVALS = {
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """Rows of one label that the candidate misses and the incumbent finds (`lost`), and the reverse (`won`)."""
+    """Of a label's `rows`, those that the candidate misses and the incumbent finds (`lost`), and the reverse."""
 
     label: str
     lost: int
     won: int
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

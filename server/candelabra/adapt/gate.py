@@ -31,6 +31,8 @@ FEW_ROWS = 50
 FEW_LEVEL = 0.80
 """With fewer scored rows a 95 % interval would refuse nearly everything: 80 % (one chance in ten) is asked for."""
 CLASS_ROWS = 20
+SLACK = 0.03
+"""Share of a label's rows that another sample of good examples may cost it, for it moves the border between labels."""
 CALIBRATION_ROWS = 200
 COVERAGE_LEVEL = 1e-3
 """The band is for heads whose rows are not alike: an honest head leaves it once in a thousand."""
@@ -65,10 +67,11 @@ def judge(
     `checks` are those that a task adds of its own; they come first in the report.
     """
     made = list(checks)
+    tested = sum(1 for one in comparisons if one.recalls)
     for one in comparisons:
         made.append(_rival(one, rules))
         if one.recalls or (one.name == INCUMBENT and one.rows):
-            made.append(_recalls(one.recalls, rules))
+            made.append(_recalls(one.recalls, rules.recall_level / max(tested, 1)))
     if reliability is not None:
         made.append(_calibration(reliability, rules))
     if coverage is not None and rules.coverage > 0:
@@ -94,6 +97,7 @@ def _rival(one: Comparison, rules: GateRules) -> Check:
     if one.rows == 0:
         return Check(one.name, True, one.note or "No row could be compared.")
     passed = one.gap.low > 0 if one.must_win else one.gap.high >= -rules.margin
+    rival = one.rival or RIVALS.get(one.name, one.name)
     verdict = {
         (True, True): "measurably better than",
         (True, False): "not measurably better than",
@@ -103,21 +107,21 @@ def _rival(one: Comparison, rules: GateRules) -> Check:
     return Check(
         one.name,
         passed,
-        f"{one.metric} {one.ours:.3f} is {verdict} {one.rival or RIVALS.get(one.name, one.name)} ({one.theirs.value:.3f}): "
+        f"{one.metric} {one.ours:.3f} is {verdict} {rival} ({one.theirs.value:.3f}): "
         f"difference {one.gap.value:+.3f}, {one.level:.0%} interval {one.gap.low:+.3f} to {one.gap.high:+.3f} on "
         f"{one.rows} rows{'; ' + one.note if one.note else ''}.",
     )
 
 
-def _recalls(recalls: Sequence[Recall], rules: GateRules) -> Check:
-    """No label's recall may fall: exact McNemar test a label, one-sided, corrected after Holm.
+def _recalls(recalls: Sequence[Recall], level: float) -> Check:
+    """No label's recall may fall by more than SLACK: exact McNemar test a label, one-sided, corrected after Holm.
 
     Holm stops at the first test that does not reject, so the smallest chance alone decides whether any does.
     """
     tested = [(fall_chance(one), one) for one in recalls]
     if tested:
         chance, worst = min(tested, key=lambda pair: pair[0])
-        if chance <= rules.recall_level / len(tested):
+        if chance <= level / len(tested):
             return Check(
                 RECALL,
                 False,
@@ -128,9 +132,11 @@ def _recalls(recalls: Sequence[Recall], rules: GateRules) -> Check:
 
 
 def fall_chance(one: Recall) -> float:
-    """The one-sided p of the exact McNemar test that a label's recall fell."""
+    """The one-sided p of the exact McNemar test that a label's recall fell by more than SLACK."""
     changed = one.lost + one.won
-    return float(binom.sf(one.lost - 1, changed, 0.5)) if changed else 1.0
+    if not changed:
+        return 1.0
+    return float(binom.sf(one.lost - 1, changed, min(0.5 + SLACK * one.rows / changed / 2, 1.0)))
 
 
 def _calibration(one: Reliability, rules: GateRules) -> Check:
