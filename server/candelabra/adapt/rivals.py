@@ -101,7 +101,8 @@ def recalls(labels: tuple[str, ...], truth: np.ndarray, ours: np.ndarray, theirs
         mine = truth[:, at].astype(bool)
         if mine.sum() >= gate.CLASS_ROWS:
             lost = int((theirs[mine, at] > ours[mine, at]).sum())
-            found.append(Recall(label, lost, int((theirs[mine, at] < ours[mine, at]).sum())))
+            won = int((theirs[mine, at] < ours[mine, at]).sum())
+            found.append(Recall(label, lost, won, int(mine.sum())))
     return tuple(found)
 
 
