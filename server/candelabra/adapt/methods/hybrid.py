@@ -18,13 +18,14 @@ from scipy.special import log_expit, logsumexp
 from candelabra.adapt import calibration, race
 from candelabra.adapt.methods import closed_form, logreg, prototype
 from candelabra.adapt.methods.fitted import Fitted, Tell
+from candelabra.adapt.race import Entrant
 from candelabra.adapt.training import TrainingSet, TrainSpec
 from candelabra.adapt.words import FOLDS, Words, fold_of
 from candelabra.errors import InvalidArgument
 from candelabra.heads.bodies.dense import Dense
 from candelabra.heads.bodies.hybrid import Hybrid
 from candelabra.heads.bodies.pair import Pair
-from candelabra.types import Progress, Slot, TaskKind
+from candelabra.types import Method, Progress, Slot, TaskKind
 
 FEW = 32
 """Rows a label up to which prototypes may be the encoder's part."""
@@ -73,22 +74,28 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
 
 
 def _best_encoded(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
-    """The closed form or logistic regression; of few rows also prototypes, which know the labels' names too."""
-    made = [closed_form.fit(data, replace(spec, options=_encoded(spec.options)), tell)]
-    if spec.task_kind is not TaskKind.REGRESSION and not data.pairs and not _encoded(spec.options):
-        few = len(data.targets) <= FEW * len(data.labels)
-        others = (logreg, prototype) if few else (logreg,)
-        made += [other.fit(data, replace(spec, options={}), tell) for other in others]
-    shared = made[0].rows
-    for one in made[1:]:
-        shared = np.intersect1d(shared, one.rows)
-    if len(made) == 1 or not len(shared):
-        return made[0]
-    losses = []
-    for one in made:
-        at = np.argsort(one.rows)[np.searchsorted(np.sort(one.rows), shared)]
-        losses.append(float(race.losses(one.logits[at], data.targets[shared], spec.task_kind).mean()))
-    return made[int(np.argmin(losses))]
+    """The closed form, or logistic regression where that is measurably better.
+
+    Of few rows also prototypes, which know the labels' names too, and then the least loss counts: a standard error of
+    two dozen rows would never let anything but the closed form pass.
+    """
+    closed = closed_form.fit(data, replace(spec, options=_encoded(spec.options)), tell)
+    if spec.task_kind is TaskKind.REGRESSION or data.pairs or _encoded(spec.options):
+        return closed
+    made = {Method.CLOSED_FORM: closed, Method.LOGREG: logreg.fit(data, replace(spec, options={}), tell)}
+    few = len(data.targets) <= FEW * len(data.labels)
+    if few:
+        made[Method.PROTOTYPE] = prototype.fit(data, replace(spec, options={}), tell)
+    entrants = [
+        Entrant(method, one.rows, race.losses(one.logits, data.targets[one.rows], spec.task_kind), 0.0)
+        for method, one in made.items()
+        if len(one.rows)
+    ]
+    if not entrants:
+        return closed
+    winner, means = race.winner(entrants)
+    best = min(means, key=lambda method: means[method]) if few else winner.method
+    return replace(made[best], chosen={**made[best].chosen, "encoder_part": best.value})
 
 
 def fit_lexical(data: TrainingSet, spec: TrainSpec, tell: Tell, known: OutOfFold | None = None) -> Fitted:
@@ -135,7 +142,7 @@ def texts_of(data: TrainingSet) -> Sequence[str]:
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """`weights` [2, outputs] and `bias` [outputs] that add two parts' logits."""
+    """`weights` [2, outputs] and `bias` [outputs] that add two parts' logits; `share` is the first part's say."""
 
     weights: np.ndarray
     bias: np.ndarray
@@ -157,7 +164,9 @@ class Stack:
         shares = found.x if found.x.sum() > 0 else start
         weights = np.stack([share * scale for share, (scale, _) in zip(shares, own, strict=True)])
         bias = sum(share * shift for share, (_, shift) in zip(shares, own, strict=True))
-        return cls(weights, np.asarray(bias), float(shares[0] / shares.sum()), float(found.fun))
+        # What a part moves, not its weight alone: a part that says nothing is all but flat once it is calibrated.
+        said = shares * [float(one.std()) for one in ready]
+        return cls(weights, np.asarray(bias), float(said[0] / max(said.sum(), 1e-12)), float(found.fun))
 
     def logits(self, parts: Sequence[np.ndarray]) -> np.ndarray:
         return np.asarray(parts[0] * self.weights[0] + parts[1] * self.weights[1] + self.bias)
