@@ -17,6 +17,8 @@ from candelabra.types import Method, Progress, TaskKind
 
 FEW = 16
 """Rows a label up to which means of labels, drawn to the labels' names, are worth a try."""
+SMALL = 200
+"""With fewer rows networks are not raced: they cannot be told from a linear head, and cost a hundred times more."""
 
 
 def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
@@ -68,7 +70,8 @@ def methods(data: TrainingSet, kind: TaskKind) -> tuple[tuple[Method, ...], tupl
         always.append(Method.PROTOTYPE)
     always.append(Method.HYBRID)
     raced = [Method.LOGREG] if labels else []
-    raced.append(Method.DENSE)
-    if data.states is not None:
-        raced += [Method.LAYER_MIX, Method.TOP_K]
+    if len(data.targets) >= SMALL:
+        raced.append(Method.DENSE)
+        if data.states is not None:
+            raced += [Method.LAYER_MIX, Method.TOP_K]
     return tuple(always), tuple(raced)
