@@ -24,12 +24,16 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from candelabra import __version__, discovery, errors, log
+from candelabra.adapt.advising import Advising
+from candelabra.adapt.auditing import Auditing
+from candelabra.adapt.care import Forgetting
 from candelabra.adapt.encode import FeatureEncoder
 from candelabra.adapt.preparation import Preparation
 from candelabra.adapt.process import TrainerProcess
 from candelabra.adapt.service import Jobs
 from candelabra.adapt.worker import Worker
 from candelabra.backbones import resolve
+from candelabra.drift import DriftWatch
 from candelabra.engine.encoder import Encoder
 from candelabra.engine.feature_cache import FeatureCache
 from candelabra.engine.lane import Lane
@@ -65,6 +69,7 @@ from candelabra.v1 import (
 LOG = logging.getLogger("candelabra")
 
 WATCH_SECONDS = 1.0
+DRIFT_SECONDS = 10.0
 ORPHAN_SECONDS = (
     3600.0  # a file without a registry row is left alone for so long: another server may be about to add it
 )
@@ -182,14 +187,41 @@ class App:
         cache = FeatureCache(settings.feature_cache_bytes, metrics)
         self.lane = Lane.of(loaded.encoder, settings, metrics, cache)
         self.lane.start()
-        predict = Predict(shelf, self.lane, loaded.tokenizer, backbone, loaded.domains, self.limits, self.threads)
+        traffic = DriftWatch(metrics)
+        predict = Predict(
+            shelf,
+            self.lane,
+            loaded.tokenizer,
+            backbone,
+            loaded.domains,
+            self.limits,
+            self.threads,
+            lambda version, head, vector, answer: traffic.observe(version.name, head, vector[None], answer[None]),
+        )
         jobs = Jobs(registry, loaded.domains, self.limits, backbone, self.doors.draining)
         library = Library(registry, store, shelf, self.limits, metrics)
+        encoder = FeatureEncoder(self.lane, loaded.tokenizer, self.threads)
+        forgetting = Forgetting(
+            registry=registry,
+            jobs=jobs,
+            store=store,
+            refresh=shelf.refresh,
+            encoder=encoder,
+            cache=cache,
+            backbone=backbone,
+            limits=self.limits,
+            folder=settings.data / "certificates",
+            retired=traffic.forget,
+        )
+        auditing = Auditing(registry, jobs, encoder, backbone, self.limits)
+        advising = Advising(registry, jobs, backbone, loaded.folder, self.limits, settings)
         inference = Inference(predict, metrics, self.doors.draining, settings.default_deadline_seconds)
         self.doors.add(inference_pb2_grpc.add_InferenceServicer_to_server, inference)
-        self.doors.add(adaptation_pb2_grpc.add_AdaptationServicer_to_server, Adaptation(jobs))
-        self.doors.add(heads_pb2_grpc.add_HeadsServicer_to_server, Heads(library))
-        self.doors.add(datasets_pb2_grpc.add_DatasetsServicer_to_server, Datasets(registry, self.limits))
+        self.doors.add(adaptation_pb2_grpc.add_AdaptationServicer_to_server, Adaptation(jobs, advising))
+        self.doors.add(heads_pb2_grpc.add_HeadsServicer_to_server, Heads(library, traffic))
+        self.doors.add(
+            datasets_pb2_grpc.add_DatasetsServicer_to_server, Datasets(registry, self.limits, forgetting, auditing)
+        )
         self.doors.add(domains_pb2_grpc.add_DomainsServicer_to_server, Domains(loaded.domains))
         described = (*self.doors.services, reflection.SERVICE_NAME)
         self.doors.add(
@@ -201,7 +233,7 @@ class App:
         preparation = Preparation(
             registry=registry,
             store=store,
-            encoder=FeatureEncoder(self.lane, loaded.tokenizer, self.threads),
+            encoder=encoder,
             backbone=backbone,
             backbone_path=loaded.folder,
             limits=self.limits,
@@ -223,10 +255,12 @@ class App:
                 metrics=metrics,
             )
             self._spawn(worker.run())
+        self._spawn(forgetting.watch())
         self._spawn(shelf.warm())
         self._spawn(asyncio.to_thread(store.sweep, registry.heads.digests(), ORPHAN_SECONDS))
         self._spawn(every(settings.registry_poll_seconds, shelf.refresh))
         self._spawn(every(WATCH_SECONDS, lambda: self._count_jobs(registry)))
+        self._spawn(every(DRIFT_SECONDS, traffic.show))
         self._spawn(every(WATCH_SECONDS, GpuWatch(metrics).read))
 
     def _owners(self) -> list[str]:

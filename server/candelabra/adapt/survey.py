@@ -1,8 +1,8 @@
 """Looks at one backbone after the other with the same examples: a process of its own, started for one advice.
 
-It takes one JSON object on its standard input (see `Question`) and writes one JSON line for each step of progress
-and for each backbone. The encoder that serves is not touched: other encoders need memory of their own, which this
-process gives back when it ends.
+It takes one JSON line on its standard input (see `Question`) and ends when that closes; it writes one JSON line for
+each step of progress and for each backbone. The encoder that serves is not touched: other encoders need memory of
+their own, which this process gives back when it ends.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -37,6 +38,7 @@ class Question:
     cache: str
     device: str
     seed: int = 0
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def look(question: Question, name: str, tell: Callable[[float], None]) -> Seen:
         name,
         encoder.info.fingerprint,
         outputs.tolist(),
-        transfer.log_me(last, truth),
+        transfer.logme(last, truth),
         transfer.h_score(last, targets if targets.ndim == 1 and kind is not TaskKind.REGRESSION else truth),
         seconds / len(targets) * 1000,
     )
@@ -157,8 +159,14 @@ def main() -> int:
     def write(message: dict[str, object]) -> None:
         out.write(json.dumps(message) + "\n")
 
-    question = Question(**json.loads(sys.stdin.read()))
+    question = Question(**json.loads(sys.stdin.readline()))
+    threading.Thread(target=_end_with_input, daemon=True).start()
     from candelabra.errors import Error
+
+    if question.threads:
+        import torch
+
+        torch.set_num_threads(question.threads)
 
     for at, name in enumerate(question.backbones):
         last = [0.0]
@@ -174,6 +182,12 @@ def main() -> int:
             write({"failed": {"backbone": name, "reason": error.reason, "message": error.message}})
     write({"done": True})
     return 0
+
+
+def _end_with_input() -> None:
+    """A server that was killed leaves nothing behind: its end of the pipe closes."""
+    sys.stdin.read()
+    os._exit(0)
 
 
 if __name__ == "__main__":

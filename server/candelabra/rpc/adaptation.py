@@ -1,12 +1,14 @@
-"""Adaptation: Adapt, GetJob, ListJobs, WatchJob, CancelJob."""
+"""Adaptation: Adapt, GetJob, ListJobs, WatchJob, CancelJob, Advise."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+from candelabra.adapt.advising import Advised, Advising, Wish
 from candelabra.adapt.service import Ask, Jobs
-from candelabra.rpc import convert
+from candelabra.rpc import care, convert
 from candelabra.rpc.examples import examples
 from candelabra.types import OwnedName, check_name
 from candelabra.v1 import adaptation_pb2, adaptation_pb2_grpc
@@ -15,8 +17,9 @@ ANSWER_BEFORE_DEADLINE = 0.5  # seconds kept to send the job before the caller's
 
 
 class Adaptation(adaptation_pb2_grpc.AdaptationServicer):
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: Jobs, advising: Advising) -> None:
         self.jobs = jobs
+        self.advising = advising
 
     async def Adapt(self, request: adaptation_pb2.AdaptRequest, context: Any) -> adaptation_pb2.AdaptJob:
         inline = request.WhichOneof("source") == "examples"
@@ -69,3 +72,23 @@ class Adaptation(adaptation_pb2_grpc.AdaptationServicer):
 
     async def CancelJob(self, request: adaptation_pb2.CancelJobRequest, context: Any) -> adaptation_pb2.AdaptJob:
         return convert.job(await self.jobs.cancel(request.name))
+
+    async def Advise(
+        self, request: adaptation_pb2.AdviseRequest, context: Any
+    ) -> AsyncIterator[adaptation_pb2.AdviseResponse]:
+        inline = request.WhichOneof("source") == "examples"
+        wish = Wish(
+            examples=examples(request.examples.examples) if inline else None,
+            dataset=OwnedName.parse(request.dataset, "dataset") if request.dataset else None,
+            domain=request.domain,
+            task=request.task,
+            backbones=list(request.backbones),
+            max_examples=request.max_examples,
+        )
+        # Closed here and now: a caller that leaves must not keep the process running until garbage is collected.
+        async with contextlib.aclosing(self.advising(wish)) as told:
+            async for one in told:
+                if isinstance(one, Advised):
+                    yield adaptation_pb2.AdviseResponse(advice=care.advice(one))
+                else:
+                    yield adaptation_pb2.AdviseResponse(progress=convert.progress(one))

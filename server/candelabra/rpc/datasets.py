@@ -1,4 +1,4 @@
-"""Datasets: append, list, show, delete."""
+"""Datasets: append, list, show, delete, forget, audit."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+from candelabra.adapt.auditing import Auditing
+from candelabra.adapt.care import Forgetting
 from candelabra.errors import NoExamples
 from candelabra.limits import Limits
 from candelabra.registry.registry import Registry
-from candelabra.rpc import convert
+from candelabra.rpc import care, convert
 from candelabra.rpc.examples import examples as examples_of
 from candelabra.types import Example, OwnedName, check_name
 from candelabra.v1 import datasets_pb2, datasets_pb2_grpc
 
 
 class Datasets(datasets_pb2_grpc.DatasetsServicer):
-    def __init__(self, registry: Registry, limits: Limits) -> None:
+    def __init__(self, registry: Registry, limits: Limits, forgetting: Forgetting, auditing: Auditing) -> None:
         self.registry = registry
         self.limits = limits
+        self.forgetting = forgetting
+        self.auditing = auditing
 
     async def AppendExamples(
         self, requests: AsyncIterator[datasets_pb2.AppendExamplesRequest], context: Any
@@ -57,6 +61,17 @@ class Datasets(datasets_pb2_grpc.DatasetsServicer):
     ) -> datasets_pb2.DeleteDatasetResponse:
         await asyncio.to_thread(self.registry.datasets.delete, self._name(request.name))
         return datasets_pb2.DeleteDatasetResponse()
+
+    async def Forget(self, request: datasets_pb2.ForgetRequest, context: Any) -> datasets_pb2.ForgetResponse:
+        name = self._name(request.dataset)
+        done = await self.forgetting(
+            name, list(request.ids), list(request.texts), request.request_id, request.everywhere
+        )
+        return care.forgotten(done)
+
+    async def Audit(self, request: datasets_pb2.AuditRequest, context: Any) -> datasets_pb2.AuditResponse:
+        name = self._name(request.dataset)
+        return care.audit(await self.auditing(name, request.domain, request.task, request.limit))
 
     @staticmethod
     def _name(name: str) -> OwnedName:

@@ -1,13 +1,15 @@
-"""Heads: list, show, promote, roll back, delete, export, import."""
+"""Heads: list, show, promote, roll back, delete, export, import, drift."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+from candelabra.drift import DriftWatch, decided_counts
 from candelabra.errors import InvalidArgument
 from candelabra.heads.library import Library
-from candelabra.rpc import convert
+from candelabra.rpc import care, convert
 from candelabra.types import LIVE, HeadRef, OwnedName, check_alias, check_name
 from candelabra.v1 import heads_pb2, heads_pb2_grpc
 
@@ -15,8 +17,9 @@ CHUNK = 256 * 1024
 
 
 class Heads(heads_pb2_grpc.HeadsServicer):
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, traffic: DriftWatch) -> None:
         self.library = library
+        self.traffic = traffic
 
     async def ListHeads(self, request: heads_pb2.ListHeadsRequest, context: Any) -> heads_pb2.ListHeadsResponse:
         tenant = check_name("tenant", request.tenant) if request.tenant else None
@@ -70,6 +73,11 @@ class Heads(heads_pb2_grpc.HeadsServicer):
         version = None if whole else int(ref.selector)
         deleted = await self.library.delete(ref.head, version)
         return heads_pb2.DeleteHeadResponse(deleted=[info.name for info in deleted])
+
+    async def GetDrift(self, request: heads_pb2.GetDriftRequest, context: Any) -> heads_pb2.Drift:
+        version = await self.library.version(HeadRef.parse(request.name))
+        scored = decided_counts(version.report, version.labels)
+        return care.drift(version.name, await asyncio.to_thread(self.traffic.report, version.name, scored))
 
     async def ExportHead(
         self, request: heads_pb2.ExportHeadRequest, context: Any
