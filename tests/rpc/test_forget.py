@@ -31,7 +31,7 @@ def settled(client: Client, version: str, seconds: float = 60) -> str:
 
 
 def ended(client: Client, done: Forgotten) -> list[str]:
-    return [client.jobs.wait(name, timeout=120).state for name in done.jobs]
+    return [client.jobs.handle(name).wait(120).state for name in done.jobs]
 
 
 def test_the_old_version_retires_when_its_refit_is_promoted(client: Client) -> None:

@@ -13,8 +13,10 @@ from candelabra.drift import Drift
 from candelabra.rpc import convert
 from candelabra.v1 import adaptation_pb2, common_pb2, datasets_pb2, heads_pb2
 
-PLAIN = ("dataset", "rows_before", "rows_after", "digest_before", "digest_after", "residual", "affected_versions")
-PLAIN += ("retrained_versions", "recomputed", "features_dropped")
+PLAIN = (
+    "dataset", "rows_before", "rows_after", "digest_before", "digest_after", "residual", "affected_versions",
+    "retrained_versions", "recomputed", "features_dropped",
+)  # fmt: skip
 
 
 def forgotten(done: Done) -> datasets_pb2.ForgetResponse:
