@@ -56,3 +56,23 @@ def test_the_majority_answer() -> None:
     assert baselines.majority(targets, one_hot(targets, 2)).tolist() == [[0, 1]] * 3
     truth = np.array([[1, 0], [1, 0], [0, 1]], np.uint8)
     assert baselines.majority(truth, truth).tolist() == [[1, 0]] * 3
+
+
+def test_numbers_have_a_floor_too() -> None:
+    numbers = 3.0 + 2.0 * TARGETS
+    made = baselines.tfidf(TEXTS, numbers, 1, 0)
+    assert made.probabilities.shape == (len(TEXTS), 1)
+    assert np.corrcoef(made.probabilities[:, 0], numbers[made.rows])[0, 1] > 0.9
+    unseen = baselines.held_out(TEXTS, numbers, ["they sang an aria", "they paid a tax"], 1)
+    assert unseen[0, 0] > 4 > unseen[1, 0]
+
+
+def test_it_can_lie_with_the_dataset() -> None:
+    made = baselines.tfidf(TEXTS, TARGETS, 2, 0)
+    arrays = made.to_arrays()
+    assert sum(array.nbytes for array in arrays.values()) <= 8 * len(TEXTS)
+    again = baselines.Baseline.of_arrays(arrays)
+    np.testing.assert_array_equal(again.rows, made.rows)
+    np.testing.assert_allclose(again.probabilities, made.probabilities, atol=1e-3)
+    with pytest.raises(ValueError, match="is none"):
+        baselines.Baseline.of_arrays({"rows": arrays["rows"][1:], "probabilities": arrays["probabilities"]})

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.linalg import cholesky, eigh, solve_triangular
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, softmax
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from candelabra.adapt.methods.fitted import Fitted, Tell
 from candelabra.adapt.slots import layer_sets, parse_layers
@@ -37,7 +38,11 @@ FOLDS = 5
 SCREENED = 2
 """Folds by which layer sets are told apart."""
 FOLD_ROWS = 2000
-"""Up to so many rows every row is scored, in folds; beyond it one fold is."""
+"""Up to so many rows all folds choose; beyond it one fold does."""
+SCORED = 100_000
+"""Rows x labels up to which every row is scored by what was chosen."""
+SMALL = 200_000_000
+"""Features x labels up to which one thread computes."""
 STEPS = 60
 TOLERANCE = 1e-3
 
@@ -70,10 +75,24 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
     count = min(FOLDS, len(wanted))
     fold = folds(data.targets, count, spec.seed)
     scored = range(count if len(wanted) <= FOLD_ROWS else 1)
+    # Thousands of small products: handing each to several threads costs more than it saves, up to 20 times as much
+    # where the cores are busy.
+    small = data.features.size * wanted.shape[1] <= SMALL
+    with threadpool_limits(1 if small else None, user_api="blas"):
+        return _fitted(data, spec, tell, wanted, fold, scored)
+
+
+def _fitted(
+    data: TrainingSet, spec: TrainSpec, tell: Tell, wanted: np.ndarray, fold: np.ndarray, scored: range
+) -> Fitted:
+    multi, count = spec.task_kind is TaskKind.MULTI_LABEL, min(FOLDS, len(wanted))
     layers = parse_layers(spec.options.get("layers"), data.slots)
     search = Search(data, wanted, multi, fold, scored, tell)
     tried = SETS if wanted.size <= MANY else SETS_OF_MANY
     best = search.run(layer_sets(data.slots, layers)[:tried], spec.options.get("penalty"))
+    if len(scored) < count and wanted.size <= SCORED:
+        scored = range(count)
+        best = search.choice(best.slots, best.coordinates, best.penalty, best.named, scored)
     solved = best.coordinates.solve(search.rows_but(-1, best.named), search.wanted, best.penalty, multi)
     weight, bias = best.coordinates.features_space(*solved)
     body = Dense(best.slots, ((weight, bias),))

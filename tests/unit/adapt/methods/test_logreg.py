@@ -106,6 +106,8 @@ def test_names_help_where_rows_are_few() -> None:
 
 def test_beyond_the_limit_one_fold_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logreg, "FOLD_ROWS", 50)
+    assert sorted(logreg.fit(rows(60), spec(), silent).rows) == list(range(60))
+    monkeypatch.setattr(logreg, "SCORED", 100)
     fitted = logreg.fit(rows(60), spec(), silent)
     assert len(fitted.rows) == len(fitted.logits) == 12
     assert fitted.evaluation == "held-out 1/5"
