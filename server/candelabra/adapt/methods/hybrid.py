@@ -4,6 +4,11 @@ Stacking (Wolpert 1992; Breiman 1996, non-negative weights): both parts' logits 
 calibrated, and two weights, equal for all labels, minimise the loss on them. The stacked logits are out-of-sample for
 the parts but not for the two weights: two numbers from some hundred rows move the mean loss by about 2 / rows.
 Where the encoder adds nothing the words alone are the head, and need no forward pass.
+
+Measured with the 6 x 384 backbone, validation accuracy of prototypes / logistic regression / closed form / this, means
+of three draws: 8 rows a label banking77 .813 .823 .794 .823, cuad_clauses .641 .648 .662 .740, financial_phrasebank
+.536 .510 .482 .530, sst2 .627 .627 .615 .624; 16 rows .854 .876 .847 .879, .728 .715 .726 .802, .575 .567 .571 .569,
+.683 .681 .676 .686.
 """
 
 from __future__ import annotations
@@ -50,7 +55,8 @@ def check(options: Mapping[str, object], slots: Sequence[Slot], kind: TaskKind) 
 
 
 def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
-    """Costs a closed form and six linear fits of sparse rows: 1 to 3 s for some thousand rows of few labels."""
+    """Costs a closed form, a logistic regression and six linear fits of sparse rows: 1 to 7 s for some thousand rows
+    of few labels, 19 s for 9,000 of 77 (one core)."""
     check(spec.options, data.slots, spec.task_kind)
     if spec.options.get("words_only"):
         return fit_lexical(data, spec, tell)
