@@ -81,3 +81,17 @@ def test_an_unknown_metric_is_refused(metric: str) -> None:
 def test_nothing_found_is_zero_not_an_error() -> None:
     nothing = np.zeros((4, 3), np.uint8)
     assert scores.value("micro_f1", nothing, nothing, LABELS) == 0.0
+
+
+@pytest.mark.parametrize("multi", [False, True])
+def test_the_noise_of_calibration_is_what_a_perfect_head_shows_by_chance(multi: bool) -> None:
+    random = np.random.default_rng(0)
+    probabilities = random.dirichlet(np.ones(3), 400)
+    shown = []
+    for _ in range(200):
+        if multi:
+            targets = (random.random((400, 3)) < probabilities).astype(np.uint8)
+        else:
+            targets = (random.random((400, 1)) > probabilities.cumsum(axis=1)).sum(axis=1)
+        shown.append(scores.calibration_error(probabilities, targets))
+    assert scores.calibration_noise(probabilities, multi) == pytest.approx(np.mean(shown), rel=0.05)
