@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 
 import pytest
 from sentences import topics
 
+from candelabra.testing.server import Server
 from candelabra_client import Client, Example, FailedPrecondition, InvalidArgument, NotFound
 from candelabra_client.care import Forgotten
 
@@ -102,3 +104,16 @@ def test_nothing_named_and_nothing_there_are_told(client: Client) -> None:
     assert missing.value.reason == "DATASET_NOT_FOUND"
     done = client.datasets.forget("forget/told", ids=["nobody"])
     assert (done.forgotten, done.jobs) == (0, ())
+
+
+def test_a_server_that_was_killed_goes_on_when_it_is_back(start: Callable[..., Server]) -> None:
+    server = start()
+    with Client(server.address) as client:
+        name = trained(client, "forget/killed")
+        client.datasets.forget(name, ids=["row-9"])
+    server.kill()
+    server.start()
+    with Client(server.address) as client:
+        assert "forgotten" in settled(client, f"{name}@1")
+        assert client.heads.get(name).aliases == {"live": 2}
+        assert client.heads.get(name).latest_version == 2

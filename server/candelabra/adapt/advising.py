@@ -167,7 +167,8 @@ class Advising:
                     seen.append(message["seen"])
                 elif "failed" in message:
                     failed.append(message["failed"])
-                    LOG.warning("a backbone could not be tried", extra=message["failed"])
+                    extra = {"backbone": failed[-1]["backbone"], "error": failed[-1]["message"]}
+                    LOG.warning("a backbone could not be tried", extra=extra)
         if not seen:
             first = failed[0]
             raise errors.BackboneUnavailable(
