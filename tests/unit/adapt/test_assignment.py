@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from candelabra.adapt import assignment
+from candelabra.adapt.baselines import Baseline
 from candelabra.adapt.encode import open_states
 from candelabra.adapt.evidence import Evidence, evidence_from_bytes, evidence_to_bytes
 from candelabra.adapt.material import Material
@@ -168,3 +169,14 @@ def test_no_file_is_a_pickle(tmp_path: Path) -> None:
     for path in files:
         if path.suffix == ".npy":
             assert not np.load(path, allow_pickle=False).dtype.hasobject
+
+
+def test_a_known_baseline_comes_back(tmp_path: Path) -> None:
+    fill(tmp_path, assignment.TRAIN, multi=False)
+    assignment.save_spec(tmp_path, SPEC)
+    assert assignment.load(tmp_path).baseline is None
+    assignment.save_baseline(tmp_path, Baseline(np.array([2, 0]), np.array([[0.25, 0.75], [1.0, 0.0]])))
+    found = assignment.load(tmp_path).baseline
+    assert found is not None
+    assert found.rows.tolist() == [2, 0]
+    assert found.probabilities.tolist() == [[0.25, 0.75], [1.0, 0.0]]
