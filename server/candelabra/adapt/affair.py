@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +14,22 @@ from candelabra.adapt.encode import Texts
 from candelabra.adapt.forget import Plan, Refit
 from candelabra.adapt.material import Material
 from candelabra.adapt.service import parse_job
+from candelabra.errors import NotFound
 from candelabra.plugin import Domain, Task
 from candelabra.registry import Forgetting as Lost
 from candelabra.registry import Forgotten, Registry
-from candelabra.types import BackboneInfo, Example, JobInfo, LongText, OwnedName, Reading, Slot, TaskKind, VersionInfo
+from candelabra.types import (
+    BackboneInfo,
+    Example,
+    HeadRef,
+    JobInfo,
+    LongText,
+    OwnedName,
+    Reading,
+    Slot,
+    TaskKind,
+    VersionInfo,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,19 @@ def _affair(registry: Registry, pairs: Iterable[tuple[Forgotten, VersionInfo]]) 
             losses[version.name] = lost
     heads = {version.head: registry.heads.get(version.head) for version in found.values()}
     return Affair(forget.lay_out(list(found.values()), heads), losses)
+
+
+def standing(registry: Registry, affair: Affair) -> tuple[list[VersionInfo], list[VersionInfo]]:
+    """Affected versions that may be retired now, and those that an alias still points at. Reads only."""
+    free: list[VersionInfo] = []
+    serving: list[VersionInfo] = []
+    for one in affair.plan.affected:
+        with contextlib.suppress(NotFound):  # deleted meanwhile: nothing serves
+            now = registry.heads.version(HeadRef(one.head, one.version))
+            if not now.retired:
+                pointed = one.version in registry.heads.get(one.head).aliases.values()
+                (serving if pointed else free).append(now)
+    return free, serving
 
 
 def asked_before(registry: Registry, head: OwnedName, request_id: str) -> JobInfo | None:

@@ -11,7 +11,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from candelabra import errors
@@ -25,6 +25,7 @@ from candelabra.adapt.affair import (
     prove,
     readings,
     request_id_of,
+    standing,
 )
 from candelabra.adapt.auditing import features_of
 from candelabra.adapt.encode import FeatureEncoder
@@ -80,9 +81,17 @@ class Forgetting:
     folder: Path
     retired: Callable[[str], None] = lambda _: None
     _open: dict[str, Affair] = field(default_factory=dict)
+    _asked: set[str] = field(default_factory=set)
+    _told: set[str] = field(default_factory=set)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def __call__(
+        self, name: OwnedName, ids: Sequence[str], texts: Sequence[str], request_id: str, everywhere: bool
+    ) -> Done:
+        """Goes on to its end where the caller leaves: half a forgetting would wait for the next start."""
+        return await asyncio.shield(asyncio.create_task(self._forget(name, ids, texts, request_id, everywhere)))
+
+    async def _forget(
         self, name: OwnedName, ids: Sequence[str], texts: Sequence[str], request_id: str, everywhere: bool
     ) -> Done:
         lost = await asyncio.to_thread(
@@ -91,11 +100,11 @@ class Forgetting:
         if lost.replayed and (known := await asyncio.to_thread(self._read, lost)):
             return known
         affair = await asyncio.to_thread(affair_of, self.registry, lost)
+        if affair.plan.refits:
+            self._open[key_of(lost.datasets[0])] = affair
         retired = await asyncio.to_thread(forget.retire_idle, self.registry, affair.plan)
         await self._gone(retired)
         jobs = await self._refits(affair)
-        if affair.plan.refits:
-            self._open[key_of(lost.datasets[0])] = affair
         statistics: Mapping[str, object] = {}
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STATISTICS_SECONDS):
@@ -133,17 +142,17 @@ class Forgetting:
         """Retires what no alias points at any more; jobs that could not be queued are asked for again."""
         async with self._turn:
             for key, affair in list(self._open.items()):
-                jobs = await self._refits(affair)
-                made = await asyncio.to_thread(forget.settle, self.registry, affair.plan, list(jobs.values()))
-                await self._gone(made.retired)
-                if not made.waiting:
+                if any(
+                    request_id_of(affair.losses[one.version.name], one) not in self._asked for one in affair.plan.refits
+                ):
+                    await self._refits(affair)
+                free, serving = await asyncio.to_thread(standing, self.registry, affair)
+                if free:
+                    plan = replace(affair.plan, affected=free, refits=())
+                    made = await asyncio.to_thread(forget.settle, self.registry, plan, ())
+                    await self._gone(made.retired)
+                elif not serving:
                     self._open.pop(key, None)
-                elif all(job.state.ended for job in jobs.values()) and len(jobs) == len(affair.plan.refits):
-                    self._tell(made.waiting)
-
-    def _tell(self, waiting: Mapping[str, str]) -> None:
-        for version, why in waiting.items():
-            LOG.debug("a version that learned from forgotten rows still serves", extra={"head": version, "why": why})
 
     async def _gone(self, versions: Iterable[VersionInfo]) -> None:
         names = [version.name for version in versions]
@@ -164,7 +173,10 @@ class Forgetting:
             try:
                 jobs[f"{refit.version.name}/{refit.alias}"] = await self._refit(refit, affair)
             except errors.Error as error:
-                LOG.warning(
+                known = refit.version.name in self._told
+                self._told.add(refit.version.name)
+                LOG.log(
+                    logging.DEBUG if known else logging.WARNING,
                     "a version that learned from forgotten rows cannot be trained again and still serves",
                     extra={"head": refit.version.name, "reason": error.reason, "error": error.message},
                 )
@@ -196,7 +208,9 @@ class Forgetting:
             self_training=spec.self_training,
         )
         made = await asyncio.to_thread(asked_before, self.registry, spec.head, request_id)
-        return made or await self.jobs.start(ask)
+        job = made or await self.jobs.start(ask)
+        self._asked.add(request_id)
+        return job
 
     # Proof
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from candelabra.errors import AliasNotFound, HeadNotFound, VersionNotFound
+from candelabra.errors import AliasNotFound, HeadNotFound, VersionNotFound, VersionRetired
 from candelabra.heads.table import Table
 from candelabra.registry.heads import Changes
 from candelabra.types import HeadInfo, HeadRef, OwnedName, TaskKind, VersionInfo
@@ -122,3 +122,14 @@ def test_a_restored_registry_is_believed_afresh() -> None:
     table.follow(told(50, 1, 2, 3, live=3))
     assert table.follow(told(5, 1, live=1), afresh=True) == {"sha256:acme/tickets:2", "sha256:acme/tickets:3"}
     assert (live(table), table.count, table.revision) == (1, 1, 5)
+
+
+def test_a_retired_version_is_refused_by_number_and_leaves_memory() -> None:
+    table = Table()
+    table.follow(Changes(2, [(info(2, 2, {"live": 2}), (version(1, 1), version(2, 2)))]))
+    old = replace(version(1, 3), retired="2024-01-01T00:00:00Z rows were forgotten")
+    gone = table.follow(Changes(3, [(info(3, 2, {"live": 2}), (old, version(2, 2)))]))
+    assert gone == {version(1, 1).digest}
+    with pytest.raises(VersionRetired):
+        table.resolve(HeadRef(NAME, 1))
+    assert table.resolve(HeadRef(NAME)).version == 2
