@@ -68,7 +68,7 @@ def _drawn(metric: str, truth: np.ndarray, given: np.ndarray, weights: Draws) ->
         return _explained(truth, given, weights)
     if metric == "spearman":
         return _correlation(_ranks(truth, weights), _ranks(given, weights), weights)
-    return _correlation(*np.broadcast_arrays(truth, given - given.mean()), weights)
+    return _correlation(truth, given - given.mean(), weights)
 
 
 def _explained(truth: np.ndarray, given: np.ndarray, weights: Draws) -> np.ndarray:

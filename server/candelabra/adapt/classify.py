@@ -19,7 +19,7 @@ from candelabra.adapt.rivals import Scored
 from candelabra.adapt.split import near_copies, representatives
 from candelabra.adapt.training import Candidate, Incumbent, TrainingSet, TrainSpec
 from candelabra.errors import InvalidArgument, NoExamples, TooFewLabels
-from candelabra.heads.guards import Conformal, Guards, Outside
+from candelabra.heads.guards import Conformal, Guards, Kind, Outside
 from candelabra.heads.head import Calibration, Head, sigmoid, softmax
 from candelabra.types import Method, Progress, Slot, TaskKind
 
@@ -257,7 +257,7 @@ def conformity(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
 def covered(reference: Scored, scored: Scored, spec: TrainSpec) -> Coverage:
     """How many rows lie in sets that were made from other rows: training rows for validation ones, else halves."""
     asked = spec.gate.coverage or COVERAGE
-    kind = "labels" if spec.task_kind is TaskKind.MULTI_LABEL else "label"
+    kind: Kind = "labels" if spec.task_kind is TaskKind.MULTI_LABEL else "label"
     own = conformity(scored.probabilities, scored.targets)
     if reference is not scored:
         limit = Conformal.of(kind, conformity(reference.probabilities, reference.targets)).quantile(asked)
