@@ -8,7 +8,7 @@ from scipy.sparse.csgraph import connected_components
 
 COPY = 0.97
 """Cosine of two centred vectors from which their texts count as one."""
-TABLES, BITS, NEIGHBOURS = 12, 12, 8
+TABLES, BITS, NEIGHBOURS = 6, 16, 8
 LEAKED = 0.5
 """Fewer groups a row than this: the rows are copies of a few. Sets of short questions have 0.9 and more."""
 
@@ -54,7 +54,7 @@ def near_copies(features: np.ndarray, digests: np.ndarray, seed: int = 0) -> np.
     """The group, from 0, of each row [n]: rows of one digest, or of nearly one vector, are copies of one another.
 
     Features are [n, d]. They are centred, because every text of a domain points much the same way, and compared only
-    where random hyperplanes put both on the same side (Charikar 2002): about 256 n d operations, not n * n * d.
+    where random hyperplanes put both on the same side (Charikar 2002): about 200 n d operations, not n * n * d.
     """
     rows = len(features)
     _, same = np.unique(digests, return_inverse=True)

@@ -157,7 +157,10 @@ def _probabilities(anchors: Anchors, data: TrainingSet, scored: Scored, head: He
     wanted = text_digests(anchors.texts, anchors.pairs)
     ours = np.zeros((len(wanted), len(head.labels)))
     trained = text_digests(data.texts, data.pairs)
-    seen = text_digests([scored.data.texts[row] for row in scored.at], _pairs(scored))
+    if scored.data is data:
+        seen = trained[scored.at]
+    else:
+        seen = text_digests([scored.data.texts[row] for row in scored.at], _pairs(scored))
     place = {int(digest): at for at, digest in enumerate(seen)}
     stored = np.array([place.get(int(digest), -1) for digest in wanted])
     ours[stored >= 0] = scored.probabilities[stored[stored >= 0]]
