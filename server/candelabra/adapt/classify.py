@@ -51,14 +51,10 @@ def train(
     if len(data.targets):
         compared = rivals.simple(data, scored, head, spec, cached)
         if spec.method in (Method.AUTO, Method.HYBRID) and _beaten_by_words(compared, spec) and fitted.body.slots:
-            words = _words_alone(data, spec, tell)
-            if words is not None:
-                fitted, unseen = words, words
-                head, scored = made(fitted, unseen, data, spec)
-                reference = scored
-                if validation is not None and len(validation.targets):
-                    scored = _on(validation, head)
-                compared = rivals.simple(data, scored, head, spec, cached)
+            fitted = _words_alone(data, spec, tell)
+            head, reference = made(fitted, fitted, data, spec)
+            scored = reference if validation is None else _on(validation, head)
+            compared = rivals.simple(data, scored, head, spec, cached)
     clock.lap("baselines")
     tell(Progress("gate"))
     checks: list[Check] = []
@@ -281,12 +277,12 @@ def _beaten_by_words(compared: list[Comparison], spec: TrainSpec) -> bool:
     return any(one.name == TFIDF and one.rows > 0 and one.gap.high < -spec.gate.margin for one in compared)
 
 
-def _words_alone(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted | None:
+def _words_alone(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
     """The bag of words as the head itself, where it is measurably better than all that the encoder gives."""
     from candelabra.adapt.methods import hybrid
 
-    words: Fitted = hybrid.fit_lexical(data, spec, tell)
-    return words
+    words = hybrid.fit_lexical(data, spec, tell)
+    return replace(words, chosen={**words.chosen, "method": Method.HYBRID.value})
 
 
 def _provisional(
