@@ -51,7 +51,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     def load(settings: Settings) -> Loaded:
         assert opened.wait(10)
         domains = {"general": Found(GeneralDomain(), "candelabra", "1")}
-        return Loaded(Registry.open(settings.database), domains, TinyEncoder(), tiny_tokenizer())
+        return Loaded(Registry.open(settings.database), domains, TinyEncoder(), tiny_tokenizer(), settings.data)
 
     monkeypatch.setattr(app, "load", load)
     return opened

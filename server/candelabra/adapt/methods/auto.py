@@ -15,7 +15,7 @@ from candelabra.adapt.training import TrainingSet, TrainSpec
 from candelabra.errors import Error, InvalidArgument
 from candelabra.types import Method, Progress, TaskKind
 
-FEW = 16
+FEW = 32
 """Rows a label up to which means of labels, drawn to the labels' names, are worth a try."""
 SMALL = 200
 """With fewer rows networks are not raced: they cannot be told from a linear head, and cost a hundred times more."""

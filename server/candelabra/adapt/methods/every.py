@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from candelabra.adapt.methods.fitted import Fitted, Tell
 from candelabra.adapt.training import TrainingSet, TrainSpec
 from candelabra.errors import InvalidArgument
 from candelabra.types import Method
 
+Fit = Callable[[TrainingSet, TrainSpec, Tell], Fitted]
+
 
 def fit(method: Method, data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
-    """What the method makes of the rows; raises InvalidArgument for a method of another kind of task."""
+    """What the method makes of the rows, with the rounds of self-training that were asked for.
+
+    Raises InvalidArgument for a method of another kind of task.
+    """
+    rounds = spec.options.get("self_training")
+    if isinstance(rounds, int) and rounds:
+        from candelabra.adapt import self_training
+
+        rest = {name: value for name, value in spec.options.items() if name != "self_training"}
+        return self_training.fit(_method(method), data, replace(spec, options=rest), tell, rounds)
+    return _method(method)(data, spec, tell)
+
+
+def _method(method: Method) -> Fit:
     if method is Method.AUTO:
         from candelabra.adapt.methods.auto import fit as chosen
     elif method is Method.CLOSED_FORM:
@@ -28,4 +46,4 @@ def fit(method: Method, data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitte
         from candelabra.adapt.methods.top_k import fit as chosen
     else:
         raise InvalidArgument(f"The method {method.value!r} does not make labels or numbers.", field="method")
-    return chosen(data, spec, tell)
+    return chosen
