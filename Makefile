@@ -15,10 +15,10 @@ export CANDELABRA_DATA := $(abspath $(DATA))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test lint format protos docs bench constraints clean distclean
+.PHONY: help install demo serve test lint format protos docs bench bench-quality constraints clean distclean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## an environment in .venv with server, client and plugins; does nothing when it is up to date
 
@@ -41,8 +41,9 @@ demo: install ## the whole story in one run, on example sentences or on DATA=../
 serve: install ## a server on 127.0.0.1:8001, metrics on 8002
 	$(BIN)/candelabra serve $(ARGS)
 
+# One thread for arithmetic: small matrices on several threads spend their time waiting for each other.
 test: install ## every test; ARGS="tests/unit -k batcher" for some
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
 
 lint: install ## what CI asks of the code's form and types
 	$(BIN)/ruff check .
@@ -58,6 +59,9 @@ protos: install ## the generated code, anew from protos/
 
 docs: install ## the tables of docs/operations.md, anew from the code
 	$(BIN)/python docs/generate_tables.py
+
+bench-quality: install ## test scores of every dataset through the served API, with tables; goes on where it was
+	$(BIN)/python -m bench.quality $(ARGS)
 
 bench: install ## every measurement, a table each; ARGS="heads crash" for some
 	$(BIN)/python -m bench $(ARGS)

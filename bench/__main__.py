@@ -6,16 +6,17 @@ import argparse
 import platform
 import time
 
-from bench import adapt_speed, crash, heads, hot_swap, interference, quality
+from bench import adapt_speed, closed_form, crash, gate, heads, hot_swap, interference
 from bench.datasets import Absent
 
 MEASUREMENTS = {
-    "quality": quality.run,
     "heads": heads.run,
     "adapt": adapt_speed.run,
     "interference": interference.run,
     "hot_swap": hot_swap.run,
     "crash": crash.run,
+    "closed_form": closed_form.run,
+    "gate": gate.run,
 }
 
 

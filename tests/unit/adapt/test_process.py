@@ -44,7 +44,9 @@ def work(folder: Path, spec: TrainSpec = SPEC) -> Path:
     texts = [f"A walk of {index} steps." for index in range(ROWS)]
     rows = np.arange(ROWS, dtype=np.uint64)
     counts = dict.fromkeys(LABELS, ROWS // 2)
-    material = Material(texts, LABELS, targets, rows, counts, {})
+    material = Material(
+        texts=texts, labels=LABELS, targets=targets, rows=rows, label_counts=counts, dropped={}, places=rows
+    )
     assignment.save_part(folder, assignment.TRAIN, material, (Slot(1, "mean"),))
     assignment.save_spec(folder, spec)
     return folder

@@ -148,6 +148,11 @@ def test_every_part_of_a_request_counts_in_its_digest() -> None:
         "force": True,
         "seed": 1,
         "request_id": "r",
+        "gate": {"margin": 0.1},
+        "strict": True,
+        "label_descriptions": {"a": "the first"},
+        "budget_seconds": 5.0,
+        "self_training": 1,
     }
     assert set(changes) == {one.name for one in fields(Ask)}
     digests = {digest(replace(ASK, **{name: value})) for name, value in changes.items()}  # type: ignore[arg-type]
