@@ -18,6 +18,7 @@ from candelabra.adapt import assignment
 from candelabra.adapt.material import Material
 from candelabra.adapt.process import TrainerProcess, _failure, _how
 from candelabra.adapt.training import TrainSpec
+from candelabra.engine.row import Inputs
 from candelabra.heads.head import Head
 from candelabra.metrics import Metrics
 from candelabra.types import Method, Progress, Slot, TaskKind
@@ -76,7 +77,7 @@ async def test_one_child_trains_fails_and_trains_again(trainer: TrainerProcess, 
     assert (head.labels, head.backbone) == (LABELS, "tiny:1")
     left = np.zeros((1, DIMENSION), np.float32)
     left[0, 0] = -3
-    assert head.scores(left)[0, 0] > 0.5
+    assert np.asarray(head.scores(Inputs(left)))[0, 0] > 0.5
     assert "evaluation" in outcome.report
     assert said
     child = trainer.child
