@@ -33,8 +33,7 @@ class TokenStates:
     def of(self, row: int) -> Iterator[tuple[int, int, int]]:
         """First token, token behind the last, and second sequence's begin, of each window of a row."""
         first, last = np.searchsorted(self.windows[:, 0], [row, row + 1])
-        for begin, end, second in self.windows[first:last, 1:].tolist():
-            yield begin, end, second
+        yield from self.windows[first:last, 1:].tolist()
 
 
 @dataclass(frozen=True, eq=False)
