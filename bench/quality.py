@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,10 @@ def load(name: str) -> dict[str, Any]:
 
 
 def save(name: str, results: dict[str, Any]) -> None:
+    """One line each, so that a matrix does not fill pages and a new result is one new line."""
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", "utf-8")
+    lines = [f"{json.dumps(key)}: {json.dumps(results[key], sort_keys=True)}" for key in sorted(results)]
+    (RESULTS / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
 
 
 def measure(client: Client, case: Case, method: str, seed: int, shots: int = 0, budget: float = 0.0) -> dict[str, Any]:
@@ -93,6 +96,7 @@ def measure(client: Client, case: Case, method: str, seed: int, shots: int = 0, 
         "estimate": score.value if (score := job.report.score()) else None,
         "bytes": client.heads.version(job.head_version).bytes,
         **trust(case, test, given),
+        **(confusion(test, given) if case.metric == "accuracy" and method == "auto" and not shots else {}),
     }
 
 
@@ -121,6 +125,13 @@ def trust(case: Case, rows: Sequence[dict[str, Any]], given: Sequence[Any]) -> d
     if given and given[0].outside is not None:
         found["outside"] = float(np.mean([one.outside.flag for one in given]))
     return found
+
+
+def confusion(rows: Sequence[dict[str, Any]], given: Sequence[Any]) -> dict[str, Any]:
+    """How often each label (a line) was decided as each (a column); an abstention is the label ""."""
+    pairs = Counter((row["label"], one.label or "") for row, one in zip(rows, given, strict=True))
+    labels = sorted({label for pair in pairs for label in pair})
+    return {"labels": labels, "confusion": [[pairs[truth, ours] for ours in labels] for truth in labels]}
 
 
 def wanted(only: Sequence[str], methods: Sequence[str], few: bool) -> list[tuple[str, Case, str, int, int]]:

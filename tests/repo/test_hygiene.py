@@ -120,7 +120,7 @@ def test_tests_mirror_the_code(root: Path) -> None:
     rooms = {folder for folder, _ in modules(package)}
     unit = root / "tests" / "unit"
     folders = {str(path.parent.relative_to(unit)).removeprefix(".") for path in unit.rglob("test_*.py")}
-    assert folders <= rooms | {"client", "demo"}
+    assert folders <= rooms | {"bench", "client", "demo"}
 
 
 def holds_tests(path: Path) -> bool:
