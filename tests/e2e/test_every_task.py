@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sentences import topics
 
 from candelabra.testing.server import Server
-from candelabra_client import Client, Example, Input, Prediction, Span
+from candelabra_client import Client, Example, Input, InvalidArgument, Prediction, Span
 
 QUESTION = "Who bought the violin?"
 CONTEXT = "The market opened at nine. Greta Lind bought a black violin in Tarnby. It rained in the afternoon."
@@ -25,7 +25,7 @@ def heads(server: Server) -> dict[str, str]:
             [tagged(one) if at % 2 else one for at, one in enumerate(visits(120))],
             {"method": "seq_crf", "options": {"epochs": 8}},
         ),
-        "question_answering": (questions(160), {"method": "span", "options": {"epochs": 4}}),
+        "question_answering": (questions(200), {"method": "span", "options": {"epochs": 10}}),
         "regression": (moods(), {}),
         "pair_classification": (pairs(), {}),
     }
@@ -121,8 +121,6 @@ def test_one_text_four_tasks_one_forward(server: Server, client: Client, heads: 
 
 @pytest.mark.parametrize(("task", "what"), [("pair_classification", "text_pair"), ("question_answering", "question")])
 def test_what_a_head_needs_must_be_sent(client: Client, heads: dict[str, str], task: str, what: str) -> None:
-    from candelabra_client import InvalidArgument
-
     with pytest.raises(InvalidArgument, match=what):
         client.predict("Only a text.", heads[task])
 
@@ -149,13 +147,29 @@ def test_labels_alone_are_a_start(client: Client) -> None:
     assert again.state == "succeeded", again.error
 
 
+BAD_ROWS = (
+    Example(tokens=("x", "y"), tags=("B-A",)),
+    Example("Short.", spans=(Span(3, 99, "PLACE"),)),
+)
+
+
 def test_bad_rows_are_left_out_and_told(client: Client) -> None:
-    examples = [
-        *visits(60),
-        Example(tokens=("x", "y"), tags=("B-A",)),
-        Example("Short.", spans=(Span(3, 99, "PLACE"),)),
-    ]
-    job = client.adapt("every/bad-rows", examples, task="entities", wait=True, timeout=120).job
+    job = client.adapt(
+        "every/bad-rows",
+        [*visits(60), *BAD_ROWS],
+        task="entities",
+        method="seq_crf",
+        options={"epochs": 2},
+        wait=True,
+        timeout=120,
+    ).job
     assert job.report is not None
     assert sum(job.report.data.dropped.values()) >= 2
     assert {row for problem in job.report.data.problems for row in problem.rows} >= {60, 61}
+
+
+def test_the_strict_mode_refuses_bad_rows(client: Client) -> None:
+    with pytest.raises(InvalidArgument, match=r"examples\[60\] has 2 tokens and 1 tags.*examples\[61\]") as caught:
+        client.adapt("every/strict", [*visits(60), *BAD_ROWS], task="entities", strict=True)
+    assert caught.value.reason == "BAD_EXAMPLES"
+    assert "duplicate" not in str(caught.value)

@@ -73,7 +73,7 @@ CASES: list[tuple[str, str, object, str, str]] = [
     ("no examples", ADAPT, adapt(), "INVALID_ARGUMENT", "NO_EXAMPLES"),
     ("one class", ADAPT, adapt(("a", ["x"]), ("b", ["x"])), "INVALID_ARGUMENT", "TOO_FEW_LABELS"),
     ("all duplicates", ADAPT, adapt(("a", ["x"]), ("a", ["x"])), "INVALID_ARGUMENT", "ALL_DUPLICATES"),
-    ("no label", ADAPT, adapt(("a", []), ("b", ["x"])), "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
+    ("no label", ADAPT, adapt(("a", []), ("b", ["x"])), "INVALID_ARGUMENT", "TOO_FEW_LABELS"),
     ("empty example", ADAPT, adapt(("", ["x"]), ("b", ["y"])), "INVALID_ARGUMENT", "INVALID_TEXT"),
     ("empty label", ADAPT, adapt(("a", [""]), ("b", ["y"])), "INVALID_ARGUMENT", "INVALID_TEXT"),
     ("long label", ADAPT, adapt(("a", ["x" * 201]), ("b", ["y"])), "INVALID_ARGUMENT", "LIMIT_EXCEEDED"),

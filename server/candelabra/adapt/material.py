@@ -278,7 +278,9 @@ def _counts(
 
 def _refuse(problems: Problems) -> NoReturn:
     """With everything that was found, in words and for machines."""
-    found = sorted(problems.found.values(), key=lambda one: one.rows[0])
+    # Copies are no fault of their own: they are named only where nothing else is wrong.
+    faulty = [one for one in problems.found.values() if one.reason != "duplicate"]
+    found = sorted(faulty or problems.found.values(), key=lambda one: one.rows[0])
     told = [{"reason": one.reason, "count": one.count, "rows": one.rows, "message": one.message} for one in found]
     count = sum(one.count for one in found)
     message = " ".join(one.message for one in found[:3])
