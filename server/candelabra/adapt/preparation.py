@@ -148,7 +148,7 @@ class Preparation:
             abstain_below=task.abstain_below,
             abstain_outside=task.abstain_outside,
             gate=replace(task.gate, **spec.gate),
-            budget_seconds=spec.budget_seconds or self.settings.auto_seconds,
+            budget_seconds=spec.budget_seconds or self._usual_budget(spec.method),
             backbone_path=str(self.backbone_path),
             options={**spec.options, **({"self_training": spec.self_training} if spec.self_training else {})},
             seed=spec.seed,
@@ -160,6 +160,10 @@ class Preparation:
             reading=reading_of(task),
             lineage={"job": work.job.name, "dataset": str(spec.dataset), "dataset_rows": spec.dataset_rows},
         )
+
+    def _usual_budget(self, method: Method) -> float:
+        """A race is to be short; a method that was named may take its time, as long as the job may."""
+        return self.settings.auto_seconds if method is Method.AUTO else self.settings.job_timeout_seconds / 2
 
     def _save_incumbent(self, work: Work) -> None:
         """The version that the alias points at now: what the candidate must not be worse than."""

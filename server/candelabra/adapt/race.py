@@ -23,13 +23,16 @@ SIMPLICITY = (
 )
 """From the simplest on: one solve; means; one convex fit; a stack of two; a network; attention; the encoder itself."""
 
+FEW = 32
+"""Rows a label up to which means of labels, drawn to the labels' names, are worth a try, and the least loss wins."""
 SECONDS = {
-    Method.LOGREG: (0.2, 2e-6, 0.0),
     Method.DENSE: (2.0, 2e-5, 0.0),
     Method.LAYER_MIX: (5.0, 0.0, 2e-4),
     Method.TOP_K: (10.0, 0.0, 1e-3),
 }
 """Rough costs on one core: seconds to begin, and by rows x (labels + 50) and by tokens."""
+WIDE_SECONDS = 1e-10
+"""By features² x (rows + features): the sums and some factors of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +56,12 @@ def losses(logits: np.ndarray, targets: np.ndarray, kind: TaskKind) -> np.ndarra
     return np.asarray(logsumexp(z, axis=1) - z[np.arange(len(z)), targets])
 
 
-def winner(entrants: Sequence[Entrant]) -> tuple[Entrant, dict[Method, float]]:
+def winner(entrants: Sequence[Entrant], *, few: bool = False) -> tuple[Entrant, dict[Method, float]]:
     """The simplest within one standard error of the best on the rows that all were scored on, and mean losses.
 
     The error is that of the paired difference: what one row costs varies far more than what it costs one method more
-    than another. Without a shared row the simplest wins.
+    than another. Without a shared row the simplest wins. `few`: the best wins, for a standard error of two dozen rows
+    would let nothing but the simplest pass.
     """
     ordered = sorted(entrants, key=lambda one: SIMPLICITY.index(one.method))
     shared = ordered[0].rows
@@ -68,17 +72,28 @@ def winner(entrants: Sequence[Entrant]) -> tuple[Entrant, dict[Method, float]]:
     on = {one.method: _on(one, shared) for one in ordered}
     means = {method: float(values.mean()) for method, values in on.items()}
     best = min(ordered, key=lambda one: means[one.method])
-    for one in ordered:
+    for one in [] if few else ordered:
         gap = on[one.method] - on[best.method]
         if one is best or gap.mean() <= gap.std() / math.sqrt(len(shared)):
             return one, means
     return best, means
 
 
+def affordable_wide(rows: int, width: int, left: float) -> bool:
+    """Whether a closed form over all `width` features is likely to end within the seconds left."""
+    return WIDE_SECONDS * width**2 * (rows + width) <= left
+
+
 def affordable(method: Method, rows: int, labels: int, tokens: int, left: float) -> bool:
     """Whether a method is likely to end within the seconds left."""
     begin, by_row, by_token = SECONDS[method]
     return begin + by_row * rows * (labels + 50) + by_token * tokens <= left
+
+
+def gap(one: Entrant, other: Entrant) -> np.ndarray:
+    """How much more `one` loses than `other` on each row that both were scored on."""
+    shared = np.intersect1d(one.rows, other.rows)
+    return _on(one, shared) - _on(other, shared)
 
 
 def words(entrants: Sequence[Entrant], means: dict[Method, float]) -> str:

@@ -78,9 +78,21 @@ def test_losses_are_those_of_calibrated_outputs() -> None:
 
 
 def test_a_method_that_cannot_end_in_time_is_not_begun() -> None:
-    assert race.affordable(Method.LOGREG, 500, 3, 0, 10.0)
+    assert race.affordable(Method.DENSE, 500, 3, 0, 10.0)
+    assert race.affordable_wide(3000, 3840, 20.0)
+    assert not race.affordable_wide(100_000, 3840, 20.0)
     assert not race.affordable(Method.DENSE, 1_000_000, 77, 0, 10.0)
     assert not race.affordable(Method.TOP_K, 100, 3, 1_000_000, 60.0)
+
+
+def test_of_few_rows_the_least_loss_wins() -> None:
+    random = np.random.default_rng(0)
+    simple = entrant(Method.CLOSED_FORM, random.uniform(0, 2, 20))
+    better = entrant(Method.LOGREG, simple.losses - random.normal(0.05, 1.0, 20))
+    few = [simple, better]
+    best = min(few, key=lambda one: one.losses.mean())
+    assert race.winner(few, few=True)[0] is best
+    assert race.winner(few)[0] is simple
 
 
 def test_the_report_names_method_loss_and_seconds() -> None:

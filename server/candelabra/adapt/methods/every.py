@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from candelabra.adapt.methods.fitted import Fitted, Tell
@@ -13,10 +13,13 @@ from candelabra.types import Method
 Fit = Callable[[TrainingSet, TrainSpec, Tell], Fitted]
 
 
-def fit(method: Method, data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
+def fit(
+    method: Method, data: TrainingSet, spec: TrainSpec, tell: Tell, known: Mapping[Method, Fitted] | None = None
+) -> Fitted:
     """What the method makes of the rows, with the rounds of self-training that were asked for.
 
-    Raises InvalidArgument for a method of another kind of task.
+    `known`: what other methods made of these very rows, for HYBRID to build on. Raises InvalidArgument for a method
+    of another kind of task.
     """
     rounds = spec.options.get("self_training")
     if isinstance(rounds, int) and rounds:
@@ -24,6 +27,10 @@ def fit(method: Method, data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitte
 
         rest = {name: value for name, value in spec.options.items() if name != "self_training"}
         return self_training.fit(_method(method), data, replace(spec, options=rest), tell, rounds)
+    if method is Method.HYBRID:
+        from candelabra.adapt.methods import hybrid
+
+        return hybrid.fit(data, spec, tell, known)
     return _method(method)(data, spec, tell)
 
 

@@ -32,8 +32,6 @@ from candelabra.heads.bodies.hybrid import Hybrid
 from candelabra.heads.bodies.pair import Pair
 from candelabra.types import Method, Progress, Slot, TaskKind
 
-FEW = 32
-"""Rows a label up to which prototypes may be the encoder's part."""
 WORK = 1_000_000
 """Of the five folds as many are scored as rows x labels allow, and at least one."""
 GAIN = 3.0
@@ -54,13 +52,13 @@ def check(options: Mapping[str, object], slots: Sequence[Slot], kind: TaskKind) 
     closed_form.check(_encoded(options), slots, kind)
 
 
-def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
+def fit(data: TrainingSet, spec: TrainSpec, tell: Tell, known: Mapping[Method, Fitted] | None = None) -> Fitted:
     """Costs a closed form, a logistic regression and six linear fits of sparse rows: 1 to 7 s for some thousand rows
-    of few labels, 19 s for 9,000 of 77 (one core)."""
+    of few labels, 19 s for 9,000 of 77 (one core). `known`: methods that were fitted to these very rows already."""
     check(spec.options, data.slots, spec.task_kind)
     if spec.options.get("words_only"):
         return fit_lexical(data, spec, tell)
-    encoded = _best_encoded(data, spec, tell)
+    encoded = _best_encoded(data, spec, tell, known or {})
     words = lexical(data, spec, tell)
     _, mine, theirs = np.intersect1d(encoded.rows, words.rows, return_indices=True)
     rows = encoded.rows[mine]
@@ -79,19 +77,17 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
     return Fitted(body, rows, stack.logits(parts), chosen, f"{encoded.evaluation} and {words.evaluation}, stacked")
 
 
-def _best_encoded(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
-    """The closed form, or logistic regression where that is measurably better.
-
-    Of few rows also prototypes, which know the labels' names too, and then the least loss counts: a standard error of
-    two dozen rows would never let anything but the closed form pass.
-    """
-    closed = closed_form.fit(data, replace(spec, options=_encoded(spec.options)), tell)
+def _best_encoded(data: TrainingSet, spec: TrainSpec, tell: Tell, known: Mapping[Method, Fitted]) -> Fitted:
+    """The closed form, or logistic regression where that is measurably better; of few rows also prototypes, which know
+    the labels' names too."""
+    closed = known.get(Method.CLOSED_FORM) or closed_form.fit(data, replace(spec, options=_encoded(spec.options)), tell)
     if spec.task_kind is TaskKind.REGRESSION or data.pairs or _encoded(spec.options):
         return closed
-    made = {Method.CLOSED_FORM: closed, Method.LOGREG: logreg.fit(data, replace(spec, options={}), tell)}
-    few = len(data.targets) <= FEW * len(data.labels)
+    plain, few = replace(spec, options={}), len(data.targets) <= race.FEW * len(data.labels)
+    made = {Method.CLOSED_FORM: closed}
+    made[Method.LOGREG] = known.get(Method.LOGREG) or logreg.fit(data, plain, tell)
     if few:
-        made[Method.PROTOTYPE] = prototype.fit(data, replace(spec, options={}), tell)
+        made[Method.PROTOTYPE] = known.get(Method.PROTOTYPE) or prototype.fit(data, plain, tell)
     entrants = [
         Entrant(method, one.rows, race.losses(one.logits, data.targets[one.rows], spec.task_kind), 0.0)
         for method, one in made.items()
@@ -99,9 +95,8 @@ def _best_encoded(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
     ]
     if not entrants:
         return closed
-    winner, means = race.winner(entrants)
-    best = min(means, key=lambda method: means[method]) if few else winner.method
-    return replace(made[best], chosen={**made[best].chosen, "encoder_part": best.value})
+    best, _ = race.winner(entrants, few=few)
+    return replace(made[best.method], chosen={**made[best.method].chosen, "encoder_part": best.method.value})
 
 
 def fit_lexical(data: TrainingSet, spec: TrainSpec, tell: Tell, known: OutOfFold | None = None) -> Fitted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -52,9 +52,17 @@ class Stub:
     def __init__(self, right: dict[Method, float], fails: tuple[Method, ...] = ()) -> None:
         self.right, self.fails, self.ran = right, fails, [Method.AUTO][:0]
 
-    def __call__(self, method: Method, data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
+    def __call__(
+        self,
+        method: Method,
+        data: TrainingSet,
+        spec: TrainSpec,
+        tell: Tell,
+        known: Mapping[Method, Fitted] | None = None,
+    ) -> Fitted:
         assert spec.method is method
         self.ran.append(method)
+        self.known = dict(known or {})
         if method in self.fails:
             raise TooFewLabels("Not with these rows.")
         random = np.random.default_rng(0)
@@ -87,7 +95,7 @@ def test_the_best_method_is_the_head_and_the_race_is_told(stub: Callable[..., St
     assert fitted.chosen["method"] == "logreg"
     assert fitted.chosen["own"] == "logreg"
     assert fitted.evaluation == "by logreg"
-    assert made.ran[:2] == [Method.CLOSED_FORM, Method.HYBRID]
+    assert made.ran[:3] == [Method.CLOSED_FORM, Method.LOGREG, Method.HYBRID]
     assert all(f"{method.value} " in fitted.chosen["race"] for method in made.ran)
     assert [one.step for one in told] == list(range(1, len(made.ran) + 1))
 
@@ -110,6 +118,28 @@ def test_where_every_method_fails_that_is_the_answer(stub: Callable[..., Stub]) 
         auto.fit(rows(), spec(), nothing)
 
 
+def test_hybrid_builds_on_what_was_fitted_before_it(stub: Callable[..., Stub]) -> None:
+    made = stub()
+    auto.fit(rows(), spec(budget_seconds=0.0), nothing)
+    assert set(made.known) == {Method.CLOSED_FORM, Method.LOGREG}
+
+
+@pytest.mark.parametrize(("better", "wide"), [(0.3, True), (0.0, False)])
+def test_all_layers_are_read_where_that_is_measurably_better(
+    monkeypatch: pytest.MonkeyPatch, better: float, wide: bool
+) -> None:
+    plain = Stub({})
+
+    def fit(method: Method, data: TrainingSet, spec: TrainSpec, tell: Tell, known: object = None) -> Fitted:
+        plain.right = {Method.CLOSED_FORM: 0.5 + better * (spec.options == {"wide": True})}
+        made = plain(method, data, spec, tell)
+        return replace(made, chosen={"wide": str(spec.options == {"wide": True})})
+
+    monkeypatch.setattr(every, "fit", fit)
+    deep = replace(rows(), features=np.zeros((300, 4, 2), np.float32), slots=tuple(Slot(n, "mean") for n in range(4)))
+    assert auto.fit(deep, spec(), nothing).chosen["wide"] == str(wide)
+
+
 def test_few_rows_do_not_race_networks_and_try_the_labels_names(stub: Callable[..., Stub]) -> None:
     made = stub()
     auto.fit(rows(30, states=True), spec(), nothing)
@@ -129,7 +159,7 @@ def test_token_states_bring_in_their_methods(stub: Callable[..., Stub]) -> None:
 def test_a_budget_of_nothing_leaves_what_always_runs(stub: Callable[..., Stub]) -> None:
     made = stub()
     auto.fit(rows(), spec(budget_seconds=0.0), nothing)
-    assert made.ran == [Method.CLOSED_FORM, Method.HYBRID]
+    assert made.ran == [Method.CLOSED_FORM, Method.LOGREG, Method.HYBRID]
 
 
 def test_numbers_are_raced_by_methods_that_give_numbers(stub: Callable[..., Stub]) -> None:
