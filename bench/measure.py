@@ -1,11 +1,16 @@
-"""Load on a server and what comes of it: latencies, percentiles, a table."""
+"""Load on a server and what comes of it: latencies, percentiles, a table; the machine."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import platform
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
@@ -57,3 +62,14 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def _cell(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def machine() -> str:
+    """Processor, memory and versions in one line: "AMD EPYC, 2 CPUs, 24 GiB, Python 3.11.7, torch 2.13.0"."""
+    listed = Path("/proc/cpuinfo")
+    named = re.search(r"^model name\s*: (.+)$", listed.read_text() if listed.exists() else "", flags=re.MULTILINE)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{named[1] if named else platform.machine()}, {os.cpu_count()} CPUs, {memory:.0f} GiB, "
+        f"Python {platform.python_version()}, torch {version('torch')}"
+    )

@@ -11,13 +11,14 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench import datasets, suite
-from bench.measure import table
+from bench.measure import machine, table
 from bench.suite import CASES, Case
 from candelabra.testing.server import start_server
 from candelabra_client import Client
@@ -93,8 +94,11 @@ def measure(client: Client, case: Case, method: str, seed: int, shots: int = 0, 
         "gate": job.report.gate.reason if job.report.gate else "",
         "chosen": dict(job.report.chosen),
         "evaluation": job.report.evaluation,
+        "calibration_rows": job.report.scored_rows,
         "estimate": score.value if (score := job.report.score()) else None,
         "bytes": client.heads.version(job.head_version).bytes,
+        "machine": machine(),
+        "date": f"{date.today()}",
         **trust(case, test, given),
         **(confusion(test, given) if case.metric == "accuracy" and method == "auto" and not shots else {}),
     }
