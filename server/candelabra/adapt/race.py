@@ -26,11 +26,10 @@ SIMPLICITY = (
 FEW = 32
 """Rows a label up to which means of labels, drawn to the labels' names, are worth a try, and the least loss wins."""
 SECONDS = {
-    Method.DENSE: (2.0, 2e-5, 0.0),
-    Method.LAYER_MIX: (5.0, 0.0, 2e-4),
-    Method.TOP_K: (10.0, 0.0, 1e-3),
+    Method.LAYER_MIX: (5.0, 2e-4),
+    Method.TOP_K: (10.0, 1e-3),
 }
-"""Rough costs on one core: seconds to begin, and by rows x (labels + 50) and by tokens."""
+"""Rough costs on one core: seconds to begin, and by tokens."""
 WIDE_SECONDS = 1e-10
 """By features² x (rows + features): the sums and some factors of them."""
 
@@ -84,10 +83,10 @@ def affordable_wide(rows: int, width: int, left: float) -> bool:
     return WIDE_SECONDS * width**2 * (rows + width) <= left
 
 
-def affordable(method: Method, rows: int, labels: int, tokens: int, left: float) -> bool:
-    """Whether a method is likely to end within the seconds left."""
-    begin, by_row, by_token = SECONDS[method]
-    return begin + by_row * rows * (labels + 50) + by_token * tokens <= left
+def affordable(method: Method, tokens: int, left: float) -> bool:
+    """Whether a method that reads tokens is likely to end within the seconds left."""
+    begin, by_token = SECONDS[method]
+    return begin + by_token * tokens <= left
 
 
 def gap(one: Entrant, other: Entrant) -> np.ndarray:

@@ -144,13 +144,13 @@ def test_few_rows_do_not_race_networks_and_try_the_labels_names(stub: Callable[.
     made = stub()
     auto.fit(rows(30, states=True), spec(), nothing)
     assert Method.PROTOTYPE in made.ran
-    assert not {Method.DENSE, Method.LAYER_MIX, Method.TOP_K} & set(made.ran)
+    assert not {Method.LAYER_MIX, Method.TOP_K} & set(made.ran)
 
 
 def test_token_states_bring_in_their_methods(stub: Callable[..., Stub]) -> None:
     made = stub()
     auto.fit(rows(states=True), spec(), nothing)
-    assert {Method.DENSE, Method.LAYER_MIX, Method.TOP_K} <= set(made.ran)
+    assert {Method.LAYER_MIX, Method.TOP_K} <= set(made.ran)
     again = stub()
     auto.fit(rows(), spec(), nothing)
     assert not {Method.LAYER_MIX, Method.TOP_K} & set(again.ran)
