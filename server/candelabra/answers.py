@@ -12,8 +12,8 @@ import numpy as np
 
 from candelabra.engine.tokenizer import Tokens
 from candelabra.errors import Error, HeadUnsound, InvalidArgument
-from candelabra.heads.guards import BEYOND
 from candelabra.heads.head import Head
+from candelabra.heads.outside import BEYOND
 from candelabra.plugin import Domain, Task
 from candelabra.types import Input, LabelScore, Slot, Span, TaskKind, VersionInfo
 
@@ -51,9 +51,9 @@ class Asked:
     task: Task
 
     @property
-    def guard(self) -> Slot | None:
-        """The pooled vector that tells how unlike the training texts an input is."""
-        return self.head.guards.slot if self.head.guards else None
+    def guard(self) -> tuple[Slot, ...]:
+        """The pooled vectors that tell how unlike the training texts an input is; none where nothing can."""
+        return self.head.guards.slots if self.head.guards else ()
 
 
 @dataclass(slots=True)  # not frozen: that would triple what it costs to make one, and each request makes many
@@ -97,7 +97,7 @@ def answer(
 ) -> Answer:
     """The one way from `scores`, of the engine or of a head, to an answer, whatever the task.
 
-    `vector` [dimension] is that of the guard's slot, where the answer shall say or depends on how strange the text is.
+    `vector` [slots * dimension] is that of its guard, where the answer shall say or depends on how strange the text is.
     """
     outside = None if vector is None else _outside(one.head, vector)
     kind = one.head.task_kind

@@ -64,7 +64,7 @@ class DriftWatch:
         self._samples: OrderedDict[str, _Sample] = OrderedDict()
 
     def observe(self, version: str, head: Head, features: np.ndarray | None, probabilities: np.ndarray) -> None:
-        """What a version (`tenant/name@3`) answered: features [n, d] of the guards' slot, probabilities [n, labels].
+        """What a version (`tenant/name@3`) answered: features [n, slots * d] of its guard, probabilities [n, labels].
 
         Distances are measured for SAMPLE rows of a call at most; the others would be overwritten at once.
         """

@@ -128,12 +128,12 @@ def plan(
             for places, a in zip(made.places, get(one, how), strict=True):
                 places.append(made.scored(a, one.head))
         every = outside or one.task.abstain_outside
-        if (every or watched >= 0) and (slot := one.guard):
+        if (every or watched >= 0) and (slots := one.guard):
             # What is usual was learned from the joint sequences, whatever the head itself reads of a pair.
             joint = how._replace(reading=Reading.JOINT) if how.reading is Reading.SEPARATE else how
             for at in range(len(inputs)) if every else (watched,):
                 guard = made.places[at][-1].guard = made.row(get(one, joint)[at])
-                _want(guard, (slot,))
+                _want(guard, slots)
     return made
 
 

@@ -31,7 +31,7 @@ __all__ = ["Answer", "Answers", "Details", "Predict", "Timings", "Traffic", "Vec
 log = logging.getLogger(__name__)
 
 Traffic = Callable[[VersionInfo, Head, np.ndarray, np.ndarray], None]
-"""Watches what is asked: version, head, vector [dimension] of the guard's slot, probabilities (none for tokens)."""
+"""Watches what is asked: version, head, vector [slots * dimension] of its guard, probabilities (none for tokens)."""
 
 WATCH_SECONDS = 0.1
 """At most one request in so long is shown to the watcher: it must cost nothing at any load."""
@@ -224,7 +224,7 @@ def _answers(
         for one, place in zip(asked, places, strict=True):
             vector = None
             if place.guard and one.guard and (details.outside or one.task.abstain_outside):
-                vector = vectors(place.guard, (one.guard,))
+                vector = vectors(place.guard, one.guard)
             row.append(answer(one, given, place.scores, place.tokens, vector, details, top_k))
         rows.append(row)
     return rows
@@ -244,10 +244,10 @@ def _separate(one: Asked, places: Sequence[Place]) -> None:
 def _show(traffic: Traffic, asked: Sequence[Asked], places: Sequence[Place]) -> None:
     """A watcher that fails takes no answer with it."""
     for one, place in zip(asked, places, strict=True):
-        if place.guard is None or one.guard is None:
+        if place.guard is None or not one.guard:
             continue
         try:
             probabilities = place.scores if isinstance(place.scores, np.ndarray) else np.zeros(0, np.float32)
-            traffic(one.version, one.head, vectors(place.guard, (one.guard,)), probabilities)
+            traffic(one.version, one.head, vectors(place.guard, one.guard), probabilities)
         except Exception:
             log.exception("the watcher of traffic failed", extra={"head": one.version.name})

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from candelabra.drift import SAMPLE, Drift, DriftWatch, decided_counts, judge, stability_index
-from candelabra.heads.guards import Guards, Outside
+from candelabra.heads.guards import Guards
+from candelabra.heads.outside import Outside
 from candelabra.metrics import Metrics
 from candelabra.types import Slot, TaskKind
 
@@ -31,7 +32,7 @@ def said(rows: int, seed: int, shares: tuple[float, ...] = (0.6, 0.3, 0.1)) -> n
 @pytest.fixture(scope="module")
 def head() -> Any:
     """As much of a head as drift reads."""
-    outside = Outside.fit(Slot(1, "mean"), traffic(600, 0))
+    outside = Outside.fit((Slot(1, "mean"),), traffic(600, 0))
     return SimpleNamespace(
         labels=("a", "b", "c"),
         task_kind=TaskKind.SINGLE_LABEL,

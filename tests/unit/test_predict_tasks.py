@@ -20,13 +20,15 @@ from candelabra.heads.bodies.dense import Dense
 from candelabra.heads.bodies.pair import Pair
 from candelabra.heads.bodies.span import SpanFinder
 from candelabra.heads.bodies.tagger import Tagger
-from candelabra.heads.guards import Conformal, Guards, Outside
+from candelabra.heads.guards import Conformal, Guards
 from candelabra.heads.head import Head
+from candelabra.heads.outside import Outside
 from candelabra.predict import Details
 from candelabra.testing import TinyEncoder, tiny_tokenizer
 from candelabra.types import Input, LongText, Reading, Slot, Span, TaskKind, VersionInfo
 
 MEAN = Slot(2, "mean")
+USUAL = (Slot(1, "mean"), MEAN)
 TEXT = "Dr Mary Lea of Dover saw the red barn burn ; nobody in Dover was hurt ."
 LONG = " ".join(f"{TEXT} {k}" for k in range(12))
 
@@ -71,13 +73,13 @@ def guards(house: House, kind: Any = "label", texts: int = 40) -> Guards:
     """Of texts made of the words of TEXT."""
     random, words = np.random.default_rng(3), TEXT.split()
     tokens = tiny_tokenizer().split([" ".join(random.choice(words, 12)) for _ in range(texts)], LongText.TRUNCATE)
-    features = TinyEncoder().encode([one.windows[0] for one in tokens], [MEAN]).pooled[:, 0]
-    return Guards(Conformal.of(kind, np.linspace(0.05, 0.95, 19)), Outside.fit(MEAN, features))
+    features = TinyEncoder().encode([one.windows[0] for one in tokens], USUAL).pooled
+    return Guards(Conformal.of(kind, np.linspace(0.05, 0.95, 19)), Outside.fit(USUAL, features))
 
 
-def joint(first: str, second: str) -> np.ndarray:
+def joint(first: str, second: str, slots: tuple[Slot, ...] = (MEAN,)) -> np.ndarray:
     [tokens] = tiny_tokenizer().split_pairs([first], [second], LongText.TRUNCATE)
-    return TinyEncoder().encode(tokens.windows, [MEAN]).pooled.reshape(1, -1)
+    return TinyEncoder().encode(tokens.windows, slots).pooled.reshape(1, -1)
 
 
 def by_hand(head: Head, tokens: Tokens, text: str) -> Any:
@@ -228,7 +230,7 @@ async def test_a_pair_read_apart_is_strange_by_what_both_texts_are_together(hous
     body, about = pair_body(house), {"task": "pair_classification", "reading": Reading.SEPARATE}
     house.add_body("acme/apart", body, ("same", "other"), TaskKind.SINGLE_LABEL, guards=guards(house), **about)
     answers = await house.predict([Input("a barn", "a house")], ["acme/apart"], details=Details(outside=True))
-    wanted = guards(house).outside_scores(joint("a barn", "a house"))
+    wanted = guards(house).outside_scores(joint("a barn", "a house", USUAL))
     assert wanted is not None
     assert answers.rows[0][0].outside == pytest.approx(wanted[0])
     assert house.encoded() == 3
@@ -290,7 +292,7 @@ async def test_the_watcher_sees_one_text_of_a_request_and_not_too_often(
     for _ in range(5):
         answers = await house.predict([Input(TEXT), Input("a barn")], ["acme/kind", "acme/names", "acme/bare"])
         assert {one.outside for row in answers.rows for one in row} == {None}
-    width = house.encoder.info.dimension
+    width = len(USUAL) * house.encoder.info.dimension
     assert seen == [("acme/kind@1", width, 4), ("acme/names@1", width, 0)]
     seen.clear()
     house.predict._watched -= 1000.0

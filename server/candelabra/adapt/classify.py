@@ -12,14 +12,14 @@ from candelabra.adapt.baselines import Baseline
 from candelabra.adapt.clock import Clock
 from candelabra.adapt.comparison import INCUMBENT, TFIDF, Check, Comparison, Coverage, Reliability
 from candelabra.adapt.evidence import Evidence, text_digests
-from candelabra.adapt.inputs import inputs_of
+from candelabra.adapt.inputs import inputs_of, usual
 from candelabra.adapt.methods import every
 from candelabra.adapt.methods.fitted import Fitted
 from candelabra.adapt.rivals import Scored
 from candelabra.adapt.split import near_copies, representatives
 from candelabra.adapt.training import Candidate, Incumbent, TrainingSet, TrainSpec
 from candelabra.errors import InvalidArgument, NoExamples, TooFewLabels
-from candelabra.heads.guards import Conformal, Guards, Kind, Outside
+from candelabra.heads.guards import Conformal, Guards, Kind
 from candelabra.heads.head import Calibration, Head, sigmoid, softmax
 from candelabra.types import Method, Progress, Slot, TaskKind
 
@@ -181,8 +181,7 @@ def made(fitted: Fitted, unseen: Fitted, data: TrainingSet, spec: TrainSpec) -> 
     calibrated, probabilities = calibrate(unseen.logits, targets, data, spec)
     thresholds, positive, threshold = limits(probabilities, targets, data, spec)
     multi = spec.task_kind is TaskKind.MULTI_LABEL
-    slot = last_mean(data.slots)
-    outside = Outside.fit(slot, data.features[:, data.slots.index(slot)], spec.seed) if len(data.features) else None
+    promised = Conformal.of("labels" if multi else "label", conformity(probabilities, targets))
     head = Head(
         body=fitted.body,
         labels=data.labels,
@@ -197,7 +196,7 @@ def made(fitted: Fitted, unseen: Fitted, data: TrainingSet, spec: TrainSpec) -> 
         thresholds=thresholds,
         positive=positive,
         threshold=threshold,
-        guards=Guards(Conformal.of("labels" if multi else "label", conformity(probabilities, targets)), outside),
+        guards=Guards(promised, usual(data, spec.seed)),
         lineage=spec.lineage,
     )
     return head, Scored(data, unseen.rows, probabilities, unseen.evaluation)

@@ -11,6 +11,7 @@ from candelabra.adapt.clock import Clock
 from candelabra.adapt.comparison import Reliability
 from candelabra.adapt.entity_rivals import Scored
 from candelabra.adapt.evidence import Evidence
+from candelabra.adapt.inputs import usual
 from candelabra.adapt.methods import seq_crf
 from candelabra.adapt.methods.fitted import Tell
 from candelabra.adapt.methods.seq_crf import FittedTagger, Found, decoded
@@ -18,7 +19,7 @@ from candelabra.adapt.methods.token_lines import emissions
 from candelabra.adapt.tagging import TRUE
 from candelabra.adapt.training import Candidate, Incumbent, TrainingSet, TrainSpec
 from candelabra.errors import InvalidArgument, NoExamples, TooFewLabels
-from candelabra.heads.guards import Guards, Outside
+from candelabra.heads.guards import Guards
 from candelabra.heads.head import Calibration, Head
 from candelabra.types import Method, Progress, TaskKind
 
@@ -131,10 +132,7 @@ def check(data: TrainingSet, validation: TrainingSet | None, spec: TrainSpec) ->
 
 
 def _head(fitted: FittedTagger, data: TrainingSet, spec: TrainSpec) -> Head:
-    outside = None
-    if data.slots and len(data.features):
-        slot = max(data.slots, key=lambda one: (one.pooling == "mean", one.layer))
-        outside = Outside.fit(slot, data.features[:, data.slots.index(slot)], spec.seed)
+    outside = usual(data, spec.seed)
     return Head(
         body=fitted.body,
         labels=data.labels,

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from candelabra.adapt.slots import compact_slots
 from candelabra.adapt.training import TokenStates, TrainingSet
 from candelabra.engine.row import Inputs
 from candelabra.engine.window import Window
 from candelabra.heads.body import Body
+from candelabra.heads.outside import Outside
 from candelabra.types import Reading
 
 
@@ -37,6 +39,16 @@ def inputs_of(data: TrainingSet, body: Body, rows: np.ndarray, reading: Reading 
         return None
     states = [states_of(data.states, int(row), body.layers) for row in rows]
     return Inputs(features, states, texts_of(data, rows), [windows_of(data.states, int(row)) for row in rows])
+
+
+def usual(data: TrainingSet, seed: int) -> Outside | None:
+    """What the texts of a set are like, by its compact slots; None where there are too few, or no vectors of them.
+
+    Two layers tell other domains apart better than the last alone: a text may be strange in words or in meaning.
+    """
+    slots = compact_slots(data.slots)
+    vectors = data.columns(slots) if slots and len(data.features) else None
+    return None if vectors is None else Outside.fit(slots, vectors, seed)
 
 
 def texts_of(data: TrainingSet, rows: np.ndarray) -> list[str]:

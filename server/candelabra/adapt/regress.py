@@ -11,12 +11,12 @@ from candelabra.adapt import agreement, classify, gate, number_rivals
 from candelabra.adapt.clock import Clock
 from candelabra.adapt.comparison import Check, Coverage
 from candelabra.adapt.evidence import Evidence
-from candelabra.adapt.inputs import inputs_of
+from candelabra.adapt.inputs import inputs_of, usual
 from candelabra.adapt.methods.fitted import Fitted
 from candelabra.adapt.number_rivals import Scored
 from candelabra.adapt.training import Candidate, Incumbent, TrainingSet, TrainSpec
 from candelabra.errors import InvalidArgument, NoExamples, TooFewLabels
-from candelabra.heads.guards import Conformal, Guards, Outside
+from candelabra.heads.guards import Conformal, Guards
 from candelabra.heads.head import Head
 from candelabra.types import Method, Progress
 
@@ -94,8 +94,6 @@ def _made(fitted: Fitted, unseen: Fitted, data: TrainingSet, spec: TrainSpec) ->
     """The head, and its numbers of the unseen rows."""
     given = np.asarray(unseen.logits, np.float64).reshape(len(unseen.rows))
     scored = Scored(data, unseen.rows, given, unseen.evaluation)
-    slot = classify.last_mean(data.slots)
-    outside = Outside.fit(slot, data.features[:, data.slots.index(slot)], spec.seed)
     head = Head(
         body=fitted.body,
         labels=data.labels or (VALUE,),
@@ -106,7 +104,7 @@ def _made(fitted: Fitted, unseen: Fitted, data: TrainingSet, spec: TrainSpec) ->
         method=Method(fitted.chosen["method"]) if "method" in fitted.chosen else spec.method,
         long_text=spec.long_text,
         reading=getattr(fitted.body, "reading", spec.reading),
-        guards=Guards(Conformal.of("number", _off(scored)), outside),
+        guards=Guards(Conformal.of("number", _off(scored)), usual(data, spec.seed)),
         lineage=spec.lineage,
     )
     return head, scored

@@ -8,18 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.linalg import eigh
 
 from candelabra.errors import CorruptHead
-from candelabra.heads.bodies.dense import check_slots, expect_tensors, normalized, slots_of_json, slots_to_json
+from candelabra.heads.bodies.dense import expect_tensors, slots_of_json, slots_to_json
+from candelabra.heads.outside import BEYOND, TENSORS, Outside, ranks
 from candelabra.types import Slot
 
 SCORES = 1024
-DISTANCES = 512
-DIRECTIONS = 32
-REFERENCE_ROWS = 4096
-FEWEST_ROWS = 16
-BEYOND = 0.99
 
 Kind = Literal["label", "labels", "number"]
 
@@ -40,7 +35,7 @@ class Conformal:
     @classmethod
     def of(cls, kind: Kind, scores: np.ndarray) -> Conformal:
         ordered = np.sort(np.asarray(scores, np.float32))
-        return cls(kind, ordered[_ranks(len(ordered)) - 1], len(ordered))
+        return cls(kind, ordered[ranks(len(ordered), SCORES) - 1], len(ordered))
 
     def quantile(self, coverage: float) -> float:
         """The ceil((n + 1) coverage)-th smallest score; infinite where so few rows can promise nothing."""
@@ -48,53 +43,7 @@ class Conformal:
         if rank > self.rows:
             return math.inf
         # Of a thinned list the next higher score: covering more than asked is no lie.
-        return float(self.scores[np.searchsorted(_ranks(self.rows), rank)])
-
-
-@dataclass(frozen=True, eq=False)
-class Outside:
-    """A Gaussian with few directions of its own (probabilistic PCA) over the training texts' vectors of `slot`.
-
-    `mean` [d], `basis` [d, r], `variances` [r + 1] (the last: every other direction's), float16 but the variances;
-    `distances` float32, sorted: Mahalanobis distances of training rows, each from a fit that had not seen it.
-    Costs 2 d r operations a row.
-    """
-
-    slot: Slot
-    mean: np.ndarray
-    basis: np.ndarray
-    variances: np.ndarray
-    distances: np.ndarray
-
-    @classmethod
-    def fit(cls, slot: Slot, features: np.ndarray, seed: int = 0) -> Outside | None:
-        """Of features [n, d]; None for rows too few to say what is usual. Costs three eigen-decompositions of d."""
-        rows = len(features)
-        if rows < FEWEST_ROWS:
-            return None
-        order = np.random.default_rng(seed).permutation(rows)[:REFERENCE_ROWS]
-        x = normalized(np.asarray(features, np.float32)[order], 1).astype(np.float64)
-        half = len(x) // 2
-        unseen = [_gaussian(x[:half]).measure(x[half:]), _gaussian(x[half:]).measure(x[:half])]
-        distances = np.sort(np.concatenate(unseen))
-        whole = _gaussian(x)
-        return cls(
-            slot,
-            whole.mean.astype(np.float16),
-            whole.basis.astype(np.float16),
-            whole.variances.astype(np.float32),
-            distances[_ranks(len(distances), DISTANCES) - 1].astype(np.float32),
-        )
-
-    def measure(self, features: np.ndarray) -> np.ndarray:
-        """Distances float32 [n] of features [n, d] of the slot."""
-        return _Gaussian(self.mean, self.basis, self.variances).measure(normalized(np.asarray(features, np.float32), 1))
-
-    def scores(self, features: np.ndarray) -> np.ndarray:
-        """Float32 [n] in 0..1: the share of training texts that lie nearer than each text does."""
-        nearer = np.searchsorted(self.distances, self.measure(features))
-        share: np.ndarray = (nearer / len(self.distances)).astype(np.float32)
-        return share
+        return float(self.scores[np.searchsorted(ranks(self.rows, SCORES), rank)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +54,9 @@ class Guards:
     outside: Outside | None = None
 
     @property
-    def slot(self) -> Slot | None:
-        """The pooled vector that `outside_scores` reads."""
-        return self.outside.slot if self.outside else None
+    def slots(self) -> tuple[Slot, ...]:
+        """The pooled vectors that `outside_scores` reads; none where it has no reference."""
+        return self.outside.slots if self.outside else ()
 
     def prediction_sets(self, probabilities: np.ndarray, coverage: float) -> np.ndarray:
         """Bool [n, labels]: the labels that cannot be ruled out at this coverage; every one if there is no evidence.
@@ -126,7 +75,7 @@ class Guards:
         return np.stack([numbers - width, numbers + width], axis=1)
 
     def outside_scores(self, features: np.ndarray) -> np.ndarray | None:
-        """Float32 [n] in 0..1 of features [n, d] of `slot`; from BEYOND on a text is called outside."""
+        """Float32 [n] in 0..1 of features [n, slots * d] of `slots`; from BEYOND on a text is called outside."""
         return None if self.outside is None else self.outside.scores(features)
 
     def tensors(self) -> dict[str, np.ndarray]:
@@ -134,14 +83,14 @@ class Guards:
         if self.conformal:
             tensors["conformal"] = self.conformal.scores
         if self.outside:
-            tensors.update({f"outside.{name}": getattr(self.outside, name) for name in OUTSIDE})
+            tensors.update({f"outside.{name}": tensor for name, tensor in self.outside.tensors().items()})
         return {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
 
     def about(self) -> dict[str, object]:
         made, found = self.conformal, self.outside
         return {
             "conformal": {"kind": made.kind, "rows": made.rows} if made else None,
-            "outside": slots_to_json((found.slot,)) if found else None,
+            "outside": slots_to_json(found.slots) if found else None,
         }
 
     @classmethod
@@ -149,7 +98,7 @@ class Guards:
         """The reverse of `about` and `tensors`; raises CorruptHead for what could not be served truthfully."""
         wanted: dict[str, Any] = {"conformal": np.float32} if about["conformal"] else {}
         if about["outside"]:
-            wanted.update({f"outside.{name}": dtype for name, dtype in OUTSIDE.items()})
+            wanted.update({f"outside.{name}": dtype for name, dtype in TENSORS.items()})
         expect_tensors(tensors, wanted)
         if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
             raise CorruptHead("The head's guards hold a number that is not finite.")
@@ -158,18 +107,10 @@ class Guards:
             conformal = Conformal(about["conformal"]["kind"], tensors["conformal"], about["conformal"]["rows"])
             _check_conformal(conformal)
         if about["outside"]:
-            (slot,) = slots_of_json(about["outside"])
-            outside = Outside(slot, *(tensors[f"outside.{name}"] for name in OUTSIDE))
-            _check_outside(outside)
+            slots = slots_of_json(about["outside"])
+            outside = Outside(slots, **{name: tensors[f"outside.{name}"] for name in TENSORS})
+            outside.check()
         return cls(conformal, outside)
-
-
-OUTSIDE: Mapping[str, Any] = {
-    "mean": np.float16,
-    "basis": np.float16,
-    "variances": np.float32,
-    "distances": np.float32,
-}
 
 
 def abstains(best: float, outside: float | None, below: float, when_outside: bool) -> bool:
@@ -177,52 +118,8 @@ def abstains(best: float, outside: float | None, below: float, when_outside: boo
     return best < below or (when_outside and outside is not None and outside >= BEYOND)
 
 
-@dataclass(frozen=True, eq=False)
-class _Gaussian:
-    mean: np.ndarray
-    basis: np.ndarray
-    variances: np.ndarray
-
-    def measure(self, x: np.ndarray) -> np.ndarray:
-        centred = x - self.mean.astype(x.dtype)
-        along = centred @ self.basis.astype(x.dtype)
-        rest = np.maximum((centred * centred).sum(axis=1) - (along * along).sum(axis=1), 0)
-        squared = (along * along / self.variances[:-1].astype(x.dtype)).sum(axis=1) + rest / self.variances[-1]
-        distances: np.ndarray = np.sqrt(squared).astype(np.float32)
-        return distances
-
-
-def _gaussian(x: np.ndarray) -> _Gaussian:
-    """The maximum-likelihood probabilistic PCA (Tipping and Bishop 1999) of rows [n, d]."""
-    rows, width = x.shape
-    mean = x.mean(axis=0)
-    centred = x - mean
-    scatter = centred.T @ centred / max(rows - 1, 1)
-    kept = max(1, min(DIRECTIONS, rows // 4, width - 1))
-    values, vectors = eigh(scatter, subset_by_index=[width - kept, width - 1])
-    rest = max((float(np.trace(scatter)) - float(values.sum())) / (width - kept), 1e-12)
-    return _Gaussian(mean, vectors, np.append(np.maximum(values, rest), rest))
-
-
-def _ranks(rows: int, limit: int = SCORES) -> np.ndarray:
-    """The ranks, 1 to `rows`, of the order statistics that are kept."""
-    if rows <= limit:
-        return np.arange(1, rows + 1)
-    ranks: np.ndarray = np.ceil(np.linspace(1, rows, limit)).astype(np.int64)
-    return ranks
-
-
 def _check_conformal(found: Conformal) -> None:
     whole = isinstance(found.rows, int) and not isinstance(found.rows, bool) and found.rows >= 0
     fits = whole and found.scores.shape == (min(found.rows, SCORES),)
     if not fits or found.kind not in ("label", "labels", "number") or (np.diff(found.scores) < 0).any():
         raise CorruptHead("The head's prediction sets rest on damaged numbers.")
-
-
-def _check_outside(found: Outside) -> None:
-    check_slots((found.slot,))
-    width, kept = found.basis.shape if found.basis.ndim == 2 else (0, 0)
-    fits = found.mean.shape == (width,) and found.variances.shape == (kept + 1,) and width > 0
-    sound = (found.variances > 0).all() and found.distances.ndim == 1 and (np.diff(found.distances) >= 0).all()
-    if not fits or not sound or not 0 < len(found.distances) <= DISTANCES:
-        raise CorruptHead("The head's picture of its training texts is damaged.")

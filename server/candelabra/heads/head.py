@@ -20,7 +20,8 @@ from candelabra.heads.body import Body
 from candelabra.heads.guards import Guards
 from candelabra.types import LongText, Method, Reading, Slot, TaskKind
 
-FORMAT = 2
+FORMAT = 3
+READABLE = (1, 2, FORMAT)
 MANIFEST = "candelabra"
 HEADER_LIMIT = 16 * 1024**2
 BODY, GUARDS = "body.", "guards."
@@ -191,8 +192,8 @@ def _read_manifest(data: bytes) -> dict[str, Any]:
         raise CorruptHead("The head's file has no readable manifest: it was not made by this server.") from error
     if not isinstance(manifest, dict):
         raise CorruptHead("The head's manifest is not a JSON object.")
-    if manifest.get("format") not in (1, FORMAT):
-        raise CorruptHead(f"The head's file has format {manifest.get('format')!r}; this server reads 1 and {FORMAT}.")
+    if manifest.get("format") not in READABLE:
+        raise CorruptHead(f"The head's file has format {manifest.get('format')!r}; this server reads 1 to {FORMAT}.")
     return manifest
 
 
@@ -200,6 +201,8 @@ def _from_manifest(manifest: dict[str, Any], tensors: dict[str, np.ndarray]) -> 
     try:
         if manifest["format"] == 1:
             manifest, tensors = _lifted(manifest, tensors)
+        elif manifest["format"] == 2:
+            tensors = _stacked(tensors)
         strange = [name for name in tensors if not name.startswith((BODY, GUARDS))]
         if strange:
             raise CorruptHead(f"The head's file holds the tensor {strange[0]!r}, which belongs to no part of it.")
@@ -252,6 +255,12 @@ def _lifted(manifest: dict[str, Any], tensors: dict[str, np.ndarray]) -> tuple[d
         "bias": [],
     }
     return lifted, {BODY + name: tensor for name, tensor in tensors.items()}
+
+
+def _stacked(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Tensors of format 2, where the guards read one slot and their arrays had no axis of slots."""
+    single = {f"{GUARDS}outside.{name}" for name in ("mean", "basis", "variances")}
+    return {name: tensor[None] if name in single else tensor for name, tensor in tensors.items()}
 
 
 def _check(head: Head) -> None:

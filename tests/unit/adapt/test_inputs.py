@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from candelabra.adapt.inputs import inputs_of
+from candelabra.adapt.inputs import inputs_of, usual
 from candelabra.adapt.training import TokenStates, TrainingSet
 from candelabra.types import Reading, Slot
 
@@ -90,3 +90,19 @@ def test_what_was_not_encoded_is_said() -> None:
     assert inputs_of(replace(whole, states=None), Reads((), (1,)), np.array([0])) is None  # type: ignore[arg-type]
     alone = replace(whole, second=None)
     assert inputs_of(alone, Reads((ONE,)), np.array([0]), Reading.SEPARATE) is None  # type: ignore[arg-type]
+
+
+def test_what_is_usual_is_told_by_the_last_mean_and_that_of_two_thirds_of_the_depth() -> None:
+    random = np.random.default_rng(0)
+    slots = (ONE, TWO, THREE, Slot(3, "cls"))
+    rows = random.normal(size=(40, len(slots), 6)).astype(np.float32)
+    many = replace(data(), features=rows, slots=slots)
+    found = usual(many, 0)
+    assert found is not None
+    assert found.slots == (TWO, THREE)
+    assert np.isfinite(found.measure(rows[:, [1, 2]])).all()
+    assert usual(data(), 0) is None
+    assert usual(replace(many, slots=()), 0) is None
+    single = usual(replace(many, features=rows[:, 2:], slots=slots[2:]), 0)
+    assert single is not None
+    assert single.slots == (THREE,)

@@ -18,7 +18,9 @@ from safetensors.numpy import load, save
 from candelabra.engine.row import Inputs
 from candelabra.errors import CorruptHead
 from candelabra.heads.bodies.dense import Dense
+from candelabra.heads.guards import Guards
 from candelabra.heads.head import Calibration, Head
+from candelabra.heads.outside import Outside
 from candelabra.types import LongText, Method, Reading, Slot, TaskKind
 
 DIM = 8
@@ -231,7 +233,7 @@ def change_body(**fields: object) -> Damage:
         extra,
         extra_in_the_body,
         guards_of_nothing,
-        change(format=3),
+        change(format=4),
         change(kind="magic"),
         change(reading="aloud"),
         change(temperature=0.0),
@@ -284,6 +286,20 @@ def manifest_of(head: Head) -> dict[str, Any]:
 
 def _repack(tensors: dict[str, np.ndarray], manifest: dict[str, Any]) -> bytes:
     return save(tensors, metadata={"candelabra": json.dumps(manifest)})
+
+
+def test_guards_of_the_second_format_read_one_slot() -> None:
+    """There the arrays of a guard had no axis of slots."""
+    texts = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
+    head = replace(make(), guards=Guards(None, Outside.fit((Slot(2, "mean"),), texts)))
+    tensors = load(head.to_bytes())
+    arrays = [name for name, tensor in tensors.items() if name.startswith("guards.") and tensor.ndim > 1]
+    old = {**tensors, **{name: tensors[name][0] for name in arrays}}
+    back = Head.from_bytes(_repack(old, {**manifest_of(head), "format": 2}))
+    assert len(arrays) == 3
+    assert back.guards is not None
+    assert back.guards.slots == (Slot(2, "mean"),)
+    assert back.to_bytes() == head.to_bytes()
 
 
 def test_a_file_of_the_first_format_is_still_that_head() -> None:
