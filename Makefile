@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
-EXTRAS ?= dev,postgres,gpu
+EXTRAS ?= dev,bench,postgres,gpu
 ARGS   ?=
 
 BIN      := $(VENV)/bin
@@ -23,7 +23,8 @@ help: ## this list
 install: $(STAMP) ## an environment in .venv with server, client and plugins; does nothing when it is up to date
 
 # One call of pip for everything, so that one resolution covers it. Without build isolation, so that setuptools
-# is pinned as well. Where python3-venv is missing, pip itself fills an environment made without it.
+# and setuptools-scm, which seqeval is built with, are pinned as well. Where python3-venv is missing, pip itself fills an
+# environment made without it.
 $(STAMP): constraints.txt $(PROJECTS)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { \
 	  echo "Python 3.11, 3.12 or 3.13 is needed and '$(PYTHON)' is not one: use 'make install PYTHON=python3.12'." >&2; exit 1; }
@@ -31,7 +32,7 @@ $(STAMP): constraints.txt $(PROJECTS)
 	  $(PYTHON) -m venv --clear --without-pip $(VENV) && \
 	  $(PYTHON) -m pip --python $(BIN)/python install --quiet -c constraints.txt pip; } || { \
 	  echo "No environment could be made in $(VENV): install pip, or the venv module (Debian: apt-get install python3-venv)." >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools setuptools-scm
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e ".[$(EXTRAS)]" $(EDITABLE)
 	@touch $@
 
@@ -75,7 +76,7 @@ constraints: ## newest versions of everything but torch into constraints.txt; ru
 	  echo "Use Python 3.11, the oldest one supported: 'make constraints PYTHON=python3.11'." >&2; exit 1; }
 	rm -rf .run/constraints && $(PYTHON) -m venv .run/constraints
 	grep -E '$(HELD)' constraints.txt > .run/torch.txt
-	.run/constraints/bin/python -m pip install --quiet --upgrade -c .run/torch.txt pip setuptools
+	.run/constraints/bin/python -m pip install --quiet --upgrade -c .run/torch.txt pip setuptools setuptools-scm
 	.run/constraints/bin/python -m pip install --quiet -c .run/torch.txt --no-build-isolation -e ".[$(EXTRAS)]" $(EDITABLE)
 	.run/constraints/bin/python -m pip freeze --all --exclude-editable | grep -vE '$(HELD)' > .run/rest.txt
 	{ grep '^#' constraints.txt; sort -f .run/torch.txt .run/rest.txt; } > .run/constraints.txt

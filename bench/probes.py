@@ -19,7 +19,7 @@ from transformers import AutoTokenizer
 
 from bench import fine_tune
 from bench.fine_tune import CASES, Case, Network, Problem
-from bench.quality import load, save
+from bench.ledger import load, save
 from candelabra.backbones import resolve
 from candelabra.settings import Settings
 

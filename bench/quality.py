@@ -1,55 +1,29 @@
 """Test scores of every dataset through the served API, beside floor, probe and full fine-tuning.
 
 `python -m bench.quality` measures what is not yet in bench/results/quality.json and writes each result as soon as it
-is there, so that it can be stopped and goes on where it was. `--table` writes the tables of what is there.
+is there, so that it can be stopped and goes on where it was. Then it writes docs/quality.md; `--table` does only that.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench import datasets, suite
-from bench.measure import machine, table
+from bench import datasets, quality_page, quality_tables, suite
+from bench.ledger import FEW, FEW_METHODS, METHODS, SEEDS, SHOTS, Ledger, entry, load, save
+from bench.measure import machine
 from bench.suite import CASES, Case
 from candelabra.testing.server import start_server
 from candelabra_client import Client
 
-RESULTS = Path(__file__).parent / "results"
 AT_ONCE = 64
 COVERAGE = 0.9
-METHODS = {
-    "classification": ("auto", "closed_form", "hybrid", "logreg", "prototype", "dense", "layer_mix", "top_k"),
-    "pairs": ("auto", "closed_form", "hybrid", "top_k"),
-    "entities": ("auto",),
-    "answers": ("auto",),
-}
-SHOTS = (8, 16, 64)
-FEW = ("financial_phrasebank", "banking77", "sst2", "cuad_clauses")
-FEW_METHODS = ("auto", "closed_form", "prototype", "logreg", "hybrid")
-SEEDS = (0, 1, 2)
-
-
-def load(name: str) -> dict[str, Any]:
-    """One file of results: fine_tune, probes or quality."""
-    path = RESULTS / f"{name}.json"
-    found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    return found
-
-
-def save(name: str, results: dict[str, Any]) -> None:
-    """One line each, so that a matrix does not fill pages and a new result is one new line."""
-    RESULTS.mkdir(exist_ok=True)
-    lines = [f"{json.dumps(key)}: {json.dumps(results[key], sort_keys=True)}" for key in sorted(results)]
-    (RESULTS / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
 
 
 def measure(client: Client, case: Case, method: str, seed: int, shots: int = 0, budget: float = 0.0) -> dict[str, Any]:
@@ -146,13 +120,13 @@ def wanted(only: Sequence[str], methods: Sequence[str], few: bool) -> list[tuple
             continue
         for method in methods or METHODS[case.group]:
             if method in METHODS[case.group]:
-                found.append((f"{case.name}/{method}/full/0", case, method, 0, 0))
+                found.append((entry(case, method), case, method, 0, 0))
         if few and case.name in FEW:
             for shots in SHOTS:
                 for seed in SEEDS:
                     for method in methods or FEW_METHODS:
                         if method in FEW_METHODS:
-                            found.append((f"{case.name}/{method}/{shots}/{seed}", case, method, seed, shots))
+                            found.append((entry(case, method, shots, seed), case, method, seed, shots))
     return found
 
 
@@ -169,86 +143,23 @@ def run(only: Sequence[str] = (), methods: Sequence[str] = (), few: bool = True,
                 results[key] = {"error": f"{type(error).__name__}: {error}"[:400]}
                 print(f"{key}: {results[key]['error']}", flush=True)
             save("quality", results)
-    return tables()
+    return write()
 
 
-def tables() -> str:
-    """Full training sets with the share of the gap that is closed; then few-shot means."""
-    found, probes, tuned = load("quality"), load("probes"), load("fine_tune")
-    full = []
-    for case in CASES:
-        probe = probes.get(case.name, {}).get("test")
-        best = tuned.get(case.dataset, {}).get("test")
-        for method in METHODS[case.group]:
-            one = found.get(f"{case.name}/{method}/full/0")
-            if one is None:
-                continue
-            if "error" in one:
-                full.append((case.name, case.metric, method, one["error"][:80], *[""] * 9))
-                continue
-            closed = gap_closed(one["test"], probe, best)
-            full.append(
-                (
-                    case.name,
-                    case.metric,
-                    method,
-                    f"{one['test']:.3f}",
-                    f"{one['low']:.3f}-{one['high']:.3f}",
-                    f"{case.floor:.3f}",
-                    _number(probe),
-                    _number(best),
-                    "" if closed is None else f"{closed:.2f}",
-                    f"{one['seconds']:.0f}",
-                    _number(one.get("ece")),
-                    _number(one.get("coverage")),
-                    one["state"],
-                )
-            )
-    headings = (
-        "dataset", "metric", "method", "test", "95 %", "floor", "probe", "full fine-tune", "gap closed", "Adapt, s",
-        "ECE", "90 % sets cover", "gate",
-    )  # fmt: skip
-    return f"{table(headings, full)}\n\n{_few_table(found)}\n\n{_means(found, probes, tuned)}"
+def write() -> str:
+    """The pictures where matplotlib is installed, the page, and what it says about the goals."""
+    ledger = Ledger.read()
+    hint = ""
+    try:
+        from bench.plots import draw
 
-
-def gap_closed(ours: float, probe: float | None, best: float | None) -> float | None:
-    """None where full fine-tuning is not known or gains nothing over the probe."""
-    if probe is None or best is None or best - probe < 0.005:
-        return None
-    return (ours - probe) / (best - probe)
-
-
-def _few_table(found: dict[str, Any]) -> str:
-    rows = []
-    for case in CASES:
-        for shots in SHOTS:
-            for method in FEW_METHODS:
-                keys = [f"{case.name}/{method}/{shots}/{seed}" for seed in SEEDS]
-                scores = [found[key]["test"] for key in keys if "test" in found.get(key, {})]
-                seconds = [found[key]["seconds"] for key in keys if "test" in found.get(key, {})]
-                if scores:
-                    spread = f"{np.mean(scores):.3f} ± {np.std(scores):.3f}"
-                    rows.append((case.name, shots, method, spread, len(scores), f"{np.median(seconds):.1f}"))
-    return table(("dataset", "examples a label", "method", "test", "seeds", "Adapt, s"), rows)
-
-
-def _means(found: dict[str, Any], probes: dict[str, Any], tuned: dict[str, Any]) -> str:
-    rows = []
-    for group in METHODS:
-        gaps = []
-        for case in (case for case in CASES if case.group == group):
-            one = found.get(f"{case.name}/auto/full/0", {})
-            best, probe = tuned.get(case.dataset, {}).get("test"), probes.get(case.name, {}).get("test")
-            closed = gap_closed(one["test"], probe, best) if "test" in one else None
-            if closed is not None:
-                gaps.append(closed)
-        if gaps:
-            rows.append((group, f"{np.mean(gaps):.2f}", len(gaps)))
-    return table(("tasks", "gap closed by AUTO, mean", "datasets"), rows)
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+        draw(ledger)
+    except ModuleNotFoundError as absent:
+        if absent.name != "matplotlib":
+            raise
+        hint = "\n\nNo new pictures: matplotlib is missing; pip install -c constraints.txt matplotlib."
+    quality_page.write(ledger)
+    return f"{quality_tables.goals_table(ledger)}\n\nAll tables: {quality_page.PAGE}{hint}"
 
 
 def main() -> None:
@@ -257,10 +168,10 @@ def main() -> None:
     parser.add_argument("--method", action="append", default=[], help="only this method; may be repeated")
     parser.add_argument("--no-few", action="store_true", help="leave the few-shot runs out")
     parser.add_argument("--budget", type=float, default=0.0, help="seconds that AUTO may race; 0: the server's default")
-    parser.add_argument("--table", action="store_true", help="measure nothing, print the tables")
+    parser.add_argument("--table", action="store_true", help="measure nothing, write the page")
     asked = parser.parse_args()
     if asked.table:
-        print(tables())
+        print(write())
         return
     print(run(asked.datasets, asked.method, not asked.no_few, asked.budget))
 

@@ -112,6 +112,14 @@ def score(case: Case, found: np.ndarray) -> float:
     return float(correlation(found[:, 0], found[:, 1])[0])
 
 
+def majority(case: Case, train: Sequence[dict[str, Any]], test: Sequence[dict[str, Any]]) -> float | None:
+    """Of the train split's most frequent answer to everything; None where a constant has no score."""
+    if case.metric == "accuracy":
+        [(label, _)] = Counter(row["label"] for row in train).most_common(1)
+        return float(np.mean([row["label"] == label for row in test]))
+    return 0.0 if case.metric in ("micro_f1", "entity_f1") else None  # nothing is found where "nothing" is the answer
+
+
 def interval(case: Case, found: np.ndarray, seed: int = 0) -> tuple[float, float]:
     """95 % bootstrap interval over rows."""
     chance = np.random.default_rng(seed)
