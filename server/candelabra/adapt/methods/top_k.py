@@ -35,6 +35,10 @@ DROPOUT = 0.1
 WARM_UP = 0.1
 PASSES = 1 + (1 - 1 / FOLDS) * (1 - STOP_SHARE)
 """Trainings, counted in epochs of all rows: one for the scores, one for use."""
+ONCE_ROWS, ONCE_SCORED = 2000, 1000
+"""From so many rows on one training may do for both, on all rows but those that it is scored and stopped by: about
+ONCE_SCORED, and at most a fifth. The choice among a few epochs is no bias that such a number of rows could show."""
+LEAST_EPOCHS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,39 +78,56 @@ def wanted_layers(info: BackboneInfo, options: Mapping[str, object]) -> tuple[in
 
 
 def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
-    """Layers of four fifths, scored on the last fifth, tell how many epochs are best; then layers of all rows.
+    """Layers of four fifths, scored on the last fifth, tell how many epochs are best; then layers of all rows. Where
+    the budget is short and rows are many, the first layers are also those for use.
 
     AdamW at 1e-4 (a little less for each layer down) with warm-up and decay, batches of like length, bf16 where the
     machine has it. About 6 x 12 d^2 operations a token, layer and epoch: at d = 384 on one core with AVX512_BF16
-    0.1 ms. k is the largest of 3, 2, 1 whose estimate, from one timed batch, is within the budget.
+    0.1 ms. k is the largest of 3, 2, 1 whose estimate, from one timed batch, is within the budget; raises
+    InvalidArgument where none is.
     """
     options = Options.parse(spec.options)
     if data.states is None:
         raise InvalidArgument("TOP_K needs token states, and none were kept of these rows.", field="method")
     every = np.arange(len(data.targets))
     trainer = Trainer(Objective.of(data, spec.task_kind), data.states, Path(spec.backbone_path), options, spec.seed)
-    epochs = options.epochs or max(3, min(8, 2 + round(6000 / max(len(every), 1))))
-    k, epochs = trainer.choose(epochs, spec.budget_seconds)
-    scored = folds(trainer.objective.strata, min(FOLDS, len(every)), spec.seed) == 0
-    track = Track(tell, epochs)
-    learn, out = every[~scored], every[scored]
-    stop = hold_out(trainer.objective.strata[learn], max(1, round(len(learn) * STOP_SHARE)), spec.seed)
-    best, network = trainer.train(k, learn[~stop], learn[stop], epochs, track)
+    plan = trainer.choose(options.epochs or max(3, min(8, 2 + round(6000 / max(len(every), 1)))), spec.budget_seconds)
+    track = Track(tell, plan.epochs / 2 if plan.once else plan.epochs)
+    if plan.once:
+        scored = hold_out(trainer.objective.strata, min(ONCE_SCORED, len(every) // FOLDS), spec.seed)
+        learn, out = every[~scored], every[scored]
+        best, network = trainer.train(plan.k, learn, out, plan.epochs, track)
+    else:
+        scored = folds(trainer.objective.strata, min(FOLDS, len(every)), spec.seed) == 0
+        learn, out = every[~scored], every[scored]
+        stop = hold_out(trainer.objective.strata[learn], max(1, round(len(learn) * STOP_SHARE)), spec.seed)
+        best, network = trainer.train(plan.k, learn[~stop], learn[stop], plan.epochs, track)
     logits = trainer.body(network).logits(trainer.inputs(network, out))
-    track.again(best)
-    _, network = trainer.train(k, every, every[:0], best, track)
+    if not plan.once:
+        track.again(best)
+        _, network = trainer.train(plan.k, every, every[:0], best, track)
     return Fitted(
         body=trainer.body(network),
         rows=out,
         logits=logits.astype(np.float64),
         chosen={
-            "k": str(k),
+            "k": str(plan.k),
             "epochs": str(best),
             "learning_rate": f"{trainer.rate:g}",
             "batch": str(trainer.batch),
+            "rows_learned": str(len(learn) if plan.once else len(every)),
         },
-        evaluation=f"held-out 1/{min(FOLDS, len(every))}",
+        evaluation=f"held-out {len(out)} of {len(every)} rows",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`once`: the layers that are scored are also those for use."""
+
+    k: int
+    epochs: int
+    once: bool
 
 
 @dataclass(eq=False)
@@ -142,22 +163,34 @@ class Trainer:
         self.total = read(folder, 1).total
         self.low = _native_bf16()
 
-    def choose(self, epochs: int, budget: float) -> tuple[int, int]:
-        """k and epochs that fit the budget, by a timed batch; what the caller fixed stays."""
-        if self.options.k is not None and self.total - self.options.k not in self.states.layers:
-            raise InvalidArgument(f"No token states of layer {self.total - self.options.k} were kept.", field="k")
-        able = [k for k in CANDIDATES if self.total - k in self.states.layers]
-        if not (able or self.options.k):
+    def choose(self, epochs: int, budget: float) -> Plan:
+        """The most that fits the budget, by a timed batch: rather one training than fewer layers, rather fewer layers
+        than fewer epochs. What the caller fixed stays."""
+        fixed = self.options.k
+        if fixed is not None and self.total - fixed not in self.states.layers:
+            raise InvalidArgument(f"No token states of layer {self.total - fixed} were kept.", field="k")
+        able = [fixed] if fixed else [k for k in CANDIDATES if self.total - k in self.states.layers]
+        if not able:
             raise InvalidArgument("No token states of a layer below the top were kept.", field="method")
-        if self.options.k is not None:
-            return self.options.k, epochs
-        each = self._seconds_a_token(able[0]) / able[0] * float(self.lengths.sum()) * PASSES
+        rows = len(self.lengths)
+        each = self._seconds_a_token(able[0]) / able[0] * float(self.lengths.sum())
+        learned = 1 - min(ONCE_SCORED / rows, 1 / FOLDS)
+        ways = [(PASSES, False), *([(learned, True)] if rows >= ONCE_ROWS else [])]
         for k in able:
-            if each * k * epochs <= budget:
-                return k, epochs
-        if self.options.epochs is None:
-            epochs = max(1, min(epochs, int(budget / max(each * able[-1], 1e-9))))
-        return able[-1], epochs
+            for passes, once in ways:
+                if each * k * epochs * passes <= budget:
+                    return Plan(k, epochs, once)
+        passes, once = ways[-1]
+        fewer = int(budget / max(each * able[-1] * passes, 1e-9))
+        if fixed is not None:
+            return Plan(fixed, epochs, once)
+        if self.options.epochs is None and fewer >= LEAST_EPOCHS:
+            return Plan(able[-1], fewer, once)
+        needed = each * able[-1] * (self.options.epochs or LEAST_EPOCHS) * passes
+        raise InvalidArgument(
+            f"TOP_K needs about {needed:.0f} s for these rows, and {budget:.0f} s are left: raise budget_seconds.",
+            field="budget_seconds",
+        )
 
     def _seconds_a_token(self, k: int) -> float:
         """Of a training step: the second of two, for the first prepares."""

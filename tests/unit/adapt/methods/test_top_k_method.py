@@ -13,6 +13,7 @@ from token_rows import SLOTS, rows
 from transformers import BertConfig, BertModel
 
 from candelabra.adapt.methods import top_k
+from candelabra.adapt.methods.objective import Objective
 from candelabra.adapt.training import TrainSpec
 from candelabra.engine.row import Inputs
 from candelabra.errors import InvalidArgument
@@ -109,11 +110,59 @@ def test_soft_labels_are_learned_from(folder: Path) -> None:
     assert (found.logits.argmax(axis=1) != data.targets[found.rows]).mean() > 0.8
 
 
-def test_k_is_what_the_budget_allows(folder: Path) -> None:
-    data = rows(TaskKind.SINGLE_LABEL, count=30, layers=(0, 1, 2))
-    rich = top_k.fit(data, spec(folder, TaskKind.SINGLE_LABEL, {"epochs": 1}), lambda _: None)
-    poor = top_k.fit(data, spec(folder, TaskKind.SINGLE_LABEL, {}, seconds=1e-9), lambda _: None)
-    assert (rich.chosen["k"], poor.chosen["k"], poor.chosen["epochs"]) == ("3", "1", "1")
+def test_one_training_may_do_for_scores_and_use(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(top_k, "ONCE_ROWS", 20)
+    data = rows(TaskKind.SINGLE_LABEL, layers=(1, 2))
+    told: list[Progress] = []
+    found = top_k.fit(data, spec(folder, TaskKind.SINGLE_LABEL, QUICK, seconds=1e-9), told.append)
+    count = len(data.targets)
+    assert found.chosen["rows_learned"] == str(count - len(found.rows))
+    assert len(found.rows) == pytest.approx(count / 5, abs=2)
+    assert (found.logits.argmax(axis=1) == data.targets[found.rows]).mean() > 0.8
+    assert told[-1].step == told[-1].total
+
+
+@pytest.mark.parametrize(
+    ("rows_", "seconds", "options", "plan"),
+    [
+        (100, 520.0, {}, (3, 1, False)),
+        (100, 500.0, {}, (2, 1, False)),
+        (5000, 500.0, {}, (3, 1, True)),
+        (5000, 200.0, {}, (2, 1, True)),
+        (100, 1.0, {"k": 2}, (2, 1, False)),
+        (5000, 1.0, {"k": 2}, (2, 1, True)),
+    ],
+)
+def test_the_most_that_the_budget_allows_is_tuned(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rows_: int,
+    seconds: float,
+    options: Mapping[str, object],
+    plan: tuple[int, int, bool],
+) -> None:
+    trainer = _trainer(folder, monkeypatch, rows_, options)
+    assert trainer.choose(1, seconds) == top_k.Plan(*plan)
+
+
+def test_fewer_epochs_are_the_last_resort_and_one_is_too_few(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = _trainer(folder, monkeypatch, 100, {})
+    assert trainer.choose(8, 172 * 3 + 10.0) == top_k.Plan(1, 3, False)
+    with pytest.raises(InvalidArgument, match="344 s") as caught:
+        trainer.choose(8, 200.0)
+    assert caught.value.metadata["field"] == "budget_seconds"
+
+
+def _trainer(folder: Path, monkeypatch: pytest.MonkeyPatch, count: int, options: Mapping[str, object]) -> top_k.Trainer:
+    """A trainer to which one epoch of one layer takes 100 s."""
+    data = rows(TaskKind.SINGLE_LABEL, count=20, layers=(0, 1, 2))
+    assert data.states is not None
+    made = top_k.Trainer(
+        Objective.of(data, TaskKind.SINGLE_LABEL), data.states, folder, top_k.Options.parse(options), 0
+    )
+    made.lengths = np.full(count, 100.0 / count)
+    monkeypatch.setattr(top_k.Trainer, "_seconds_a_token", lambda self, k: float(k))
+    return made
 
 
 def test_layers_that_are_wanted() -> None:
