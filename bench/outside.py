@@ -14,8 +14,8 @@ from sklearn.metrics import roc_auc_score
 
 from bench import datasets
 from bench.gate import Encoder
+from bench.ledger import save
 from bench.measure import table
-from bench.quality import save
 from bench.suite import CASES
 from candelabra.adapt.slots import compact_slots
 from candelabra.heads.outside import Outside

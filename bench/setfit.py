@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from bench import datasets, suite
+from bench.ledger import FEW, SEEDS, SHOTS, load, save
 from bench.measure import machine
-from bench.quality import FEW, SEEDS, SHOTS, load, save
 from bench.suite import CASES, Case
 from candelabra.backbones import Backbone, resolve
 from candelabra.settings import Settings
