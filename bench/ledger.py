@@ -21,6 +21,8 @@ METHODS = {
 SHOTS = (8, 16, 64)
 FEW = ("financial_phrasebank", "banking77", "sst2", "cuad_clauses")
 FEW_METHODS = ("auto", "closed_form", "prototype", "logreg", "hybrid")
+RACE_SECONDS = 300.0
+"""What AUTO may spend on a whole train split: five times the server's default, for the upper layers to be tuned."""
 SETFIT = "setfit"
 SEEDS = (0, 1, 2)
 LEAST_GAP = 0.005

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bench import datasets, quality_page, quality_tables, suite
-from bench.ledger import FEW, FEW_METHODS, METHODS, SEEDS, SHOTS, Ledger, entry, load, save
+from bench.ledger import FEW, FEW_METHODS, METHODS, RACE_SECONDS, SEEDS, SHOTS, Ledger, entry, load, save
 from bench.measure import machine
 from bench.suite import CASES, Case
 from candelabra.testing.server import start_server
@@ -26,8 +26,9 @@ AT_ONCE = 64
 COVERAGE = 0.9
 
 
-def measure(client: Client, case: Case, method: str, seed: int, shots: int = 0, budget: float = 0.0) -> dict[str, Any]:
+def measure(client: Client, case: Case, method: str, seed: int, shots: int = 0) -> dict[str, Any]:
     """One Adapt on the train split and one pass over the test split."""
+    budget = RACE_SECONDS if method == "auto" and not shots else 0.0
     train = datasets.rows(case.dataset, "train")
     if shots:
         train = datasets.few(train, shots, seed)
@@ -69,6 +70,7 @@ def measure(client: Client, case: Case, method: str, seed: int, shots: int = 0, 
         "chosen": dict(job.report.chosen),
         "evaluation": job.report.evaluation,
         "calibration_rows": job.report.scored_rows,
+        "budget": budget,
         "estimate": score.value if (score := job.report.score()) else None,
         "bytes": client.heads.version(job.head_version).bytes,
         "machine": machine(),
@@ -130,14 +132,14 @@ def wanted(only: Sequence[str], methods: Sequence[str], few: bool) -> list[tuple
     return found
 
 
-def run(only: Sequence[str] = (), methods: Sequence[str] = (), few: bool = True, budget: float = 0.0) -> str:
+def run(only: Sequence[str] = (), methods: Sequence[str] = (), few: bool = True) -> str:
     results = load("quality")
     with start_server(max_inputs=256) as server, Client(server.address) as client:
         for key, case, method, seed, shots in wanted(only, methods, few):
             if key in results:
                 continue
             try:
-                results[key] = measure(client, case, method, seed, shots, budget)
+                results[key] = measure(client, case, method, seed, shots)
                 print(f"{key}: {results[key]['test']:.4f} in {results[key]['seconds']:.1f} s", flush=True)
             except Exception as error:  # one method's failure is a result too, and the others go on
                 results[key] = {"error": f"{type(error).__name__}: {error}"[:400]}
@@ -167,13 +169,12 @@ def main() -> None:
     parser.add_argument("datasets", nargs="*", help="names such as banking77; none means all")
     parser.add_argument("--method", action="append", default=[], help="only this method; may be repeated")
     parser.add_argument("--no-few", action="store_true", help="leave the few-shot runs out")
-    parser.add_argument("--budget", type=float, default=0.0, help="seconds that AUTO may race; 0: the server's default")
     parser.add_argument("--table", action="store_true", help="measure nothing, write the page")
     asked = parser.parse_args()
     if asked.table:
         print(write())
         return
-    print(run(asked.datasets, asked.method, not asked.no_few, asked.budget))
+    print(run(asked.datasets, asked.method, not asked.no_few))
 
 
 if __name__ == "__main__":

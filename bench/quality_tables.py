@@ -32,7 +32,7 @@ def auto_table(ledger: Ledger) -> str:
     """AUTO on whole train splits, beside everything it is compared with."""
     headings = (
         "dataset", "metric", "majority", "floor", "probe", "AUTO", "95 %", "full fine-tune", "gap closed", "Adapt, s",
-        "ECE", "90 % sets cover", "gate",
+        "ECE", "ECE by chance", "90 % sets cover", "gate",
     )  # fmt: skip
     rows = []
     for case in CASES:
@@ -46,7 +46,18 @@ def auto_table(ledger: Ledger) -> str:
 
 def methods_table(ledger: Ledger) -> str:
     """Every method that was run on whole train splits."""
-    headings = ("dataset", "method", "test", "95 %", "gap closed", "Adapt, s", "ECE", "90 % sets cover", "gate")
+    headings = (
+        "dataset",
+        "method",
+        "test",
+        "95 %",
+        "gap closed",
+        "Adapt, s",
+        "ECE",
+        "by chance",
+        "90 % sets cover",
+        "gate",
+    )
     pairs = [(case, method) for case in CASES for method in METHODS[case.group]]
     rows = [(case.name, title(method), *_measured(ledger, case, method)) for case, method in pairs]
     return table(headings, rows)
@@ -116,11 +127,11 @@ def _full(ledger: Ledger, case: Case, method: str) -> dict[str, Any]:
 
 
 def _measured(ledger: Ledger, case: Case, method: str) -> Sequence[str]:
-    """Test, interval, gap closed, seconds, ECE, coverage and gate of one method."""
+    """Test, interval, gap closed, seconds, ECE, the same by chance, coverage and gate of one method."""
     one = ledger.full(case, method)
     if one is None:
         failed = "error" in ledger.found.get(entry(case, method), {})
-        return ("failed" if failed else NOT_RUN, *[NONE] * 6)
+        return ("failed" if failed else NOT_RUN, *[NONE] * 7)
     gap = ledger.closed(case, method)
     lacks = NOT_RUN if ledger.probe(case) is None or ledger.best(case) is None else "no gap"
     return (
@@ -129,9 +140,20 @@ def _measured(ledger: Ledger, case: Case, method: str) -> Sequence[str]:
         lacks if gap is None else f"{gap:.2f}",
         f"{one['seconds']:.0f}",
         _number(one.get("ece")),
+        _number(by_chance(one)),
         _number(one.get("coverage")),
         _gate(one),
     )
+
+
+def by_chance(one: Result) -> float | None:
+    """The calibration error that is to be expected of perfectly calibrated probabilities on so few test rows."""
+    if "reliability" not in one:
+        return None
+    counts, sure, _ = np.array(one["reliability"]).T
+    means = sure / np.maximum(counts, 1)
+    # A bin's share of right answers has a normal error, whose absolute value is sqrt(2 / pi) of its deviation.
+    return float(np.sqrt(2 / np.pi * counts * means * (1 - means)).sum() / counts.sum())
 
 
 def _median(found: Sequence[Result]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+import pytest
 from ledgers import complete, result
 
 from bench import quality_tables
@@ -34,11 +36,26 @@ def test_auto_stands_beside_everything_it_is_compared_with() -> None:
         "gap closed": "0.90",
         "Adapt, s": "12",
         "ECE": "0.015",
+        "ECE by chance": "0.026",
         "90 % sets cover": "0.910",
         "gate": "passed",
     }
     squad = found[-1]
     assert (squad["metric"], squad["ECE"], squad["90 % sets cover"]) == ("token F1", "–", "–")
+
+
+def test_the_calibration_error_of_perfect_probabilities_is_what_chance_tells() -> None:
+    random = np.random.default_rng(0)
+    sure = random.uniform(0.3, 1.0, 800)
+    bins = np.minimum((sure * 15).astype(int), 14)
+    counts, sums = np.bincount(bins, minlength=15), np.bincount(bins, sure, 15)
+    errors = []
+    for _ in range(300):
+        right = np.bincount(bins, random.uniform(size=800) < sure, 15)
+        errors.append(np.abs(right - sums).sum() / 800)
+    told = quality_tables.by_chance({"reliability": np.stack([counts, sums, right], axis=1).tolist()})
+    assert told == pytest.approx(np.mean(errors), rel=0.08)
+    assert quality_tables.by_chance({}) is None
 
 
 def test_what_was_not_measured_says_so() -> None:
