@@ -10,10 +10,7 @@ import argparse
 import copy
 import json
 import math
-import re
-import string
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +25,7 @@ from torch.nn import functional
 from transformers import AutoModel, AutoTokenizer
 
 from bench.datasets import folder
+from bench.suite import token_f1
 
 RATE = 1e-4
 WARM_UP = 0.1
@@ -279,18 +277,6 @@ def span(case: Case, tokenizer: Any) -> Problem:
     parts = {split: read(case.name, split) for split in ("train", "validation", "test")}
     made = (items(parts["train"], True), items(parts["validation"], False), items(parts["test"], False))
     return Problem(2, True, *made, loss, score)
-
-
-def token_f1(ours: str, truth: str) -> float:
-    """SQuAD's: words without case, punctuation and articles."""
-    a, b = _words(ours), _words(truth)
-    shared = sum((Counter(a) & Counter(b)).values())
-    return 2 * shared / (len(a) + len(b)) if shared else float(a == b)
-
-
-def _words(text: str) -> list[str]:
-    bare = "".join(character for character in text.lower() if character not in string.punctuation)
-    return re.sub(r"\b(a|an|the)\b", " ", bare).split()
 
 
 def batches(rows: Sequence[Row], size: int, random: np.random.Generator | None) -> list[list[int]]:
