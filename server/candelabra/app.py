@@ -28,6 +28,7 @@ from candelabra.adapt.advising import Advising
 from candelabra.adapt.auditing import Auditing
 from candelabra.adapt.care import Forgetting
 from candelabra.adapt.encode import FeatureEncoder
+from candelabra.adapt.keeper import Keeper
 from candelabra.adapt.preparation import Preparation
 from candelabra.adapt.process import TrainerProcess
 from candelabra.adapt.service import Jobs
@@ -70,6 +71,7 @@ LOG = logging.getLogger("candelabra")
 
 WATCH_SECONDS = 1.0
 DRIFT_SECONDS = 10.0
+KEPT_SECONDS = 60.0  # how soon goes what rows have left that another server forgot
 ORPHAN_SECONDS = (
     3600.0  # a file without a registry row is left alone for so long: another server may be about to add it
 )
@@ -201,9 +203,11 @@ class App:
         jobs = Jobs(registry, loaded.domains, self.limits, backbone, self.doors.draining)
         library = Library(registry, store, shelf, self.limits, metrics)
         encoder = FeatureEncoder(self.lane, loaded.tokenizer, self.threads)
+        keeper = Keeper(registry, settings.data / "kept")
         forgetting = Forgetting(
             registry=registry,
             jobs=jobs,
+            keeper=keeper,
             store=store,
             refresh=shelf.refresh,
             encoder=encoder,
@@ -238,6 +242,7 @@ class App:
             backbone_path=loaded.folder,
             limits=self.limits,
             settings=settings,
+            checked=jobs.checked,
         )
         for owner in self._owners():
             await asyncio.to_thread(registry.jobs.requeue, owner)
@@ -249,6 +254,7 @@ class App:
                 store=store,
                 shelf=shelf,
                 preparation=preparation,
+                keeper=keeper,
                 backbone=backbone,
                 trainer=trainer,
                 settings=settings,
@@ -258,6 +264,7 @@ class App:
         self._spawn(forgetting.watch())
         self._spawn(shelf.warm())
         self._spawn(asyncio.to_thread(store.sweep, registry.heads.digests(), ORPHAN_SECONDS))
+        self._spawn(every(KEPT_SECONDS, keeper.sweep))
         self._spawn(every(settings.registry_poll_seconds, shelf.refresh))
         self._spawn(every(WATCH_SECONDS, lambda: self._count_jobs(registry)))
         self._spawn(every(DRIFT_SECONDS, traffic.show))

@@ -302,6 +302,11 @@ class DatasetInfo:
     updated: datetime
     next_position: int = 0
 
+    @property
+    def lost(self) -> int:
+        """Rows that were forgotten."""
+        return self.next_position - self.rows
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:

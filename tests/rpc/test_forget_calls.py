@@ -94,6 +94,31 @@ def test_everywhere_reaches_examples_inside_a_job(client: Client) -> None:
     assert settled(client, f"{name}@1")
 
 
+def until(what: Callable[[], bool], seconds: float = 30) -> bool:
+    end = time.monotonic() + seconds
+    while not what() and time.monotonic() < end:
+        time.sleep(0.05)
+    return what()
+
+
+def test_what_trainings_left_beside_the_rows_goes_with_them(client: Client, server: Server) -> None:
+    name = trained(client, "forget/kept")
+    home = server.data / "kept" / name
+    assert until(lambda: len(list(home.glob("*/*"))) > 0)
+    (before,) = home.iterdir()
+    client.datasets.append(name, [("The goalkeeper dropped the ball.", "football")])
+    job = client.adapt(name, dataset=name, method="closed_form", force=True, wait=True, timeout=180).job
+    assert any("words as learned from the first 36 of 37 rows" in check.detail for check in job.report.gate.checks)
+    done = client.datasets.forget(name, ids=["row-3"])
+    assert not before.exists()
+    ended(client, done)
+    job = client.jobs.get(done.jobs[0])
+    assert not any("words as learned" in check.detail for check in job.report.gate.checks)
+    assert until(lambda: len(list(home.glob("*/*"))) > 0)
+    client.datasets.delete(name)
+    assert not home.exists()
+
+
 def test_nothing_named_and_nothing_there_are_told(client: Client) -> None:
     client.datasets.append("forget/told", ROWS[:2])
     with pytest.raises(InvalidArgument) as caught:

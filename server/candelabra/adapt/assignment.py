@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from candelabra.adapt.baselines import Baseline
 from candelabra.adapt.encode import load_states
 from candelabra.adapt.evidence import evidence_from_bytes, evidence_to_bytes
 from candelabra.adapt.material import Material
@@ -27,6 +26,7 @@ FEATURES, FIRST, SECOND, UNLABELLED, LABELS = ARRAYS = (
     "label_features",
 )
 STATES = "states"
+KEPT = "kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,6 @@ class Assignment:
     validation: TrainingSet | None
     spec: TrainSpec
     incumbent: Incumbent | None
-    baseline: Baseline | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Outcome:
 
 
 def open_features(folder: Path, part: str, rows: int, slots: int, dimension: int, which: str = FEATURES) -> np.memmap:
-    """A float32 array [rows, slots, dimension] on disk, to be filled and flushed. `which`: one of ARRAYS."""
+    """A float32 array [rows, slots, dimension] on disk, to be filled. `which`: one of ARRAYS."""
     (folder / part).mkdir(parents=True, exist_ok=True)
     opened: np.memmap = np.lib.format.open_memmap(
         folder / part / f"{which}.npy", mode="w+", dtype=np.float32, shape=(rows, slots, dimension)
@@ -88,14 +87,6 @@ def save_incumbent(folder: Path, head: bytes, evidence: bytes | None) -> None:
         (place / "evidence.safetensors").write_bytes(evidence)
 
 
-def save_baseline(folder: Path, baseline: Baseline) -> None:
-    """The bag of words' answers for the very rows of the training set, where they are known from before."""
-    place = folder / "baseline"
-    place.mkdir(parents=True, exist_ok=True)
-    for name, array in baseline.to_arrays().items():
-        np.save(place / f"{name}.npy", array, allow_pickle=False)
-
-
 def load(folder: Path) -> Assignment:
     data = _load_part(folder / TRAIN)
     validation = _load_part(folder / VALIDATION) if (folder / VALIDATION).exists() else None
@@ -107,8 +98,11 @@ def load(folder: Path) -> Assignment:
         reading=Reading(spec["reading"]),
         gate=GateRules(**spec["gate"]),
     )
-    incumbent, baseline = _load_incumbent(folder / "incumbent"), _load_baseline(folder / "baseline")
-    return Assignment(data, validation, TrainSpec(**spec), incumbent, baseline)
+    if (folder / KEPT).exists():
+        from candelabra.adapt.kept import Kept  # the server imports this module, and it does not train
+
+        data = replace(data, kept=Kept.load(folder / KEPT, len(data.rows)))
+    return Assignment(data, validation, TrainSpec(**spec), _load_incumbent(folder / "incumbent"))
 
 
 def save_candidate(folder: Path, candidate: Candidate) -> None:
@@ -153,13 +147,6 @@ def _array(place: Path, name: str) -> np.ndarray | None:
     """Mapped, not read: features of many rows are larger than what one step of a training looks at."""
     path = place / f"{name}.npy"
     return np.load(path, mmap_mode="r", allow_pickle=False) if path.exists() else None
-
-
-def _load_baseline(place: Path) -> Baseline | None:
-    if not place.exists():
-        return None
-    names = ("rows", "probabilities")
-    return Baseline.of_arrays({name: np.load(place / f"{name}.npy", allow_pickle=False) for name in names})
 
 
 def _load_incumbent(place: Path) -> Incumbent | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,23 +19,15 @@ WORK = 300_000
 @dataclass(frozen=True, eq=False)
 class Baseline:
     """Probabilities [rows, labels] of the rows that were scored, each by a model that had not seen it; for regression
-    the numbers [rows, 1]."""
+    the numbers [rows, 1]. `learned`: the first rows of the set, among which these are, that the models were made of."""
 
     rows: np.ndarray
     probabilities: np.ndarray
+    learned: int
 
-    def to_arrays(self) -> dict[str, np.ndarray]:
-        """Compact enough to lie with a dataset: int32 rows, float16 probabilities, float32 numbers."""
-        narrow = np.float32 if self.probabilities.shape[1] == 1 else np.float16
-        return {"rows": self.rows.astype(np.int32), "probabilities": self.probabilities.astype(narrow)}
-
-    @classmethod
-    def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Baseline:
-        """The reverse of `to_arrays`; raises KeyError or ValueError for what it did not make."""
-        rows, probabilities = arrays["rows"], arrays["probabilities"]
-        if rows.ndim != 1 or probabilities.ndim != 2 or len(rows) != len(probabilities):
-            raise ValueError(f"A baseline of {rows.shape} rows with {probabilities.shape} probabilities is none.")
-        return cls(rows.astype(np.int64), probabilities.astype(np.float64))
+    def note(self, rows: int) -> str:
+        """What is to be said where the set has `rows` rows by now."""
+        return "" if self.learned == rows else f"words as learned from the first {self.learned} of {rows} rows"
 
 
 def majority(targets: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -58,7 +50,7 @@ def tfidf(texts: Sequence[str], targets: np.ndarray, labels: int, seed: int) -> 
     fold = fold_of(targets, min(FOLDS, len(texts)), seed)
     count = max(1, min(int(fold.max()) + 1, FITS // labels, WORK // (len(texts) * labels)))
     rows, logits, _ = words.out_of_fold(fold, range(count))
-    return Baseline(rows, probabilities_of(logits, words))
+    return Baseline(rows, probabilities_of(logits, words), len(texts))
 
 
 def held_out(texts: Sequence[str], targets: np.ndarray, unseen: Sequence[str], labels: int) -> np.ndarray:

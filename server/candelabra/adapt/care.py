@@ -30,6 +30,7 @@ from candelabra.adapt.affair import (
 from candelabra.adapt.auditing import features_of
 from candelabra.adapt.encode import FeatureEncoder
 from candelabra.adapt.forget import Refit
+from candelabra.adapt.keeper import Keeper
 from candelabra.adapt.service import Ask, Jobs
 from candelabra.adapt.slots import compact_slots, default_slots
 from candelabra.engine.feature_cache import FeatureCache, cache_key
@@ -72,6 +73,7 @@ class Forgetting:
 
     registry: Registry
     jobs: Jobs
+    keeper: Keeper
     store: HeadStore
     refresh: Callable[[], object]
     encoder: FeatureEncoder
@@ -97,6 +99,9 @@ class Forgetting:
         lost = await asyncio.to_thread(
             self.registry.datasets.forget, name, ids, texts, request_id, everywhere=everywhere
         )
+        self.jobs.checked.clear()
+        for one in lost.datasets:
+            await asyncio.to_thread(self.keeper.drop, one.dataset)
         if lost.replayed and (known := await asyncio.to_thread(self._read, lost)):
             return known
         affair = await asyncio.to_thread(affair_of, self.registry, lost)
@@ -116,6 +121,11 @@ class Forgetting:
         done = Done(info, lost.rows, [job.name for job in jobs.values()], proof)
         await asyncio.to_thread(self._write, lost, done)
         return done
+
+    async def delete(self, name: OwnedName) -> None:
+        """A dataset and what its trainings left. Raises DatasetInUse while a job that has not ended needs it."""
+        await asyncio.to_thread(self.registry.datasets.delete, name)
+        await asyncio.to_thread(self.keeper.drop, name)
 
     # Until nothing old serves
 

@@ -12,12 +12,17 @@ import os
 import queue
 import sys
 import threading
+import time
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
+from candelabra.types import Progress
+
 NICENESS = 19  # serving goes first
+TELL_SECONDS = 0.05
 
 
 def main() -> int:
@@ -29,7 +34,10 @@ def main() -> int:
         os.nice(NICENESS)
     folders: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_listen, args=(folders,), daemon=True).start()
-    import candelabra.adapt.trainer  # noqa: F401 - slow to import: done before the first job asks
+    # Slow to import: done before the first job asks.
+    import candelabra.adapt.classify
+    import candelabra.adapt.methods.closed_form
+    import candelabra.adapt.trainer  # noqa: F401
 
     say(out, {"ready": os.getpid()})
     while True:
@@ -53,10 +61,10 @@ def _train(folder: Path, out: TextIO) -> None:
 
     try:
         job = assignment.load(folder)
-        candidate = trainer.train(
-            job.data, job.validation, job.spec, job.incumbent, lambda now: say(out, {"progress": asdict(now)})
-        )
+        candidate = trainer.train(job.data, job.validation, job.spec, job.incumbent, _teller(out))
         assignment.save_candidate(folder, candidate)
+        if job.data.kept is not None:
+            job.data.kept.save(folder / assignment.KEPT)
     except Error as error:
         say(out, {"failed": {"reason": error.reason, "message": error.message, "metadata": error.metadata}})
     except Exception:
@@ -64,6 +72,20 @@ def _train(folder: Path, out: TextIO) -> None:
         say(out, {"failed": {"reason": "TRAINER_ERROR", "message": _last_line(), "metadata": {}}})
     else:
         say(out, {"done": True})
+
+
+def _teller(out: TextIO) -> Callable[[Progress], None]:
+    """The first of each phase, and then one in TELL_SECONDS: each wakes the server, which takes the processor."""
+    phase, told = "", 0.0
+
+    def tell(now: Progress) -> None:
+        nonlocal phase, told
+        moment = time.monotonic()
+        if now.phase != phase or moment - told >= TELL_SECONDS:
+            phase, told = now.phase, moment
+            say(out, {"progress": asdict(now)})
+
+    return tell
 
 
 def _last_line() -> str:

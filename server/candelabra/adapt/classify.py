@@ -8,10 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from candelabra.adapt import calibration, gate, rivals, scores, suspicion
-from candelabra.adapt.baselines import Baseline
 from candelabra.adapt.clock import Clock
 from candelabra.adapt.comparison import INCUMBENT, TFIDF, Check, Comparison, Coverage, Reliability
-from candelabra.adapt.evidence import Evidence, text_digests
+from candelabra.adapt.evidence import Evidence
 from candelabra.adapt.inputs import inputs_of, usual
 from candelabra.adapt.methods import every
 from candelabra.adapt.methods.fitted import Fitted
@@ -28,14 +27,9 @@ COVERAGE = 0.9
 
 
 def train(
-    data: TrainingSet,
-    validation: TrainingSet | None,
-    spec: TrainSpec,
-    incumbent: Incumbent | None,
-    tell: Tell,
-    cached: Baseline | None = None,
+    data: TrainingSet, validation: TrainingSet | None, spec: TrainSpec, incumbent: Incumbent | None, tell: Tell
 ) -> Candidate:
-    """The next version, whether or not the gate accepts it: the report says. `cached`: see `rivals.simple`."""
+    """The next version, whether or not the gate accepts it: the report says."""
     check(data, validation, spec)
     clock = Clock()
     fitted, unseen = learn(data, spec, tell)
@@ -49,12 +43,12 @@ def train(
     tell(Progress("baselines"))
     compared: list[Comparison] = []
     if len(data.targets):
-        compared = rivals.simple(data, scored, head, spec, cached)
+        compared = rivals.simple(data, scored, head, spec)
         if spec.method in (Method.AUTO, Method.HYBRID) and _beaten_by_words(compared, spec) and fitted.body.slots:
             fitted = _words_alone(data, spec, tell)
             head, reference = made(fitted, fitted, data, spec)
             scored = reference if validation is None else _on(validation, head)
-            compared = rivals.simple(data, scored, head, spec, cached)
+            compared = rivals.simple(data, scored, head, spec)
     clock.lap("baselines")
     tell(Progress("gate"))
     checks: list[Check] = []
@@ -136,7 +130,7 @@ def learn(data: TrainingSet, spec: TrainSpec, tell: Tell) -> tuple[Fitted, Fitte
     if len(data.targets) < 4 or np.prod(data.features.shape) == 0:
         return fitted, fitted
     slot = last_mean(data.slots)
-    groups = near_copies(data.features[:, data.slots.index(slot)], text_digests(data.texts, data.pairs), spec.seed)
+    groups = near_copies(data.features[:, data.slots.index(slot)], data.digests, spec.seed)
     few = representatives(groups)
     if few is None:
         return fitted, fitted

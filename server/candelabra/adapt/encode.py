@@ -106,8 +106,12 @@ class FeatureEncoder:
         each, or once at all where the feature cache holds it."""
         clock = _Clock(sum(len(part.tokens) for part in parts), sum(_tokens_of(part) for part in parts), progress)
         running: deque[asyncio.Task[None]] = deque()
+        loop, left = asyncio.get_running_loop(), []
+        for part in parts:
+            left.append(await loop.run_in_executor(self.threads, self._unknown, part, tenant))
+            clock.skip(part, left[-1])
         try:
-            for part, group in _groups(parts):
+            for part, group in _groups(parts, left):
                 running.append(asyncio.create_task(self._encode(part, group, tenant, clock)))
                 while len(running) > GROUPS_AHEAD:
                     await running.popleft()
@@ -124,6 +128,17 @@ class FeatureEncoder:
         if what.reading is Reading.JOINT:
             return self.tokenizer.split_pairs(texts, seconds, what.long_text)
         return self.tokenizer.split(texts, LongText.WINDOWS if what.offsets else what.long_text, what.offsets)
+
+    def _unknown(self, part: Part, tenant: str) -> np.ndarray:
+        """Puts the features of texts in the cache where they belong, past the lane; gives the places of the others."""
+        if part.states or not part.cached:
+            return np.arange(len(part.tokens))
+        unknown = []
+        for start in range(0, len(part.tokens), ROWS_AT_ONCE):  # in turns: Predict reads the cache too
+            end = start + ROWS_AT_ONCE
+            keys = [cache_key(tenant, one.windows) for one in part.tokens[start:end]]
+            unknown.append(start + self.lane.cache.fill(keys, part.slots, part.into[start:end]))
+        return np.concatenate(unknown) if unknown else np.zeros(0, np.int64)
 
     async def _encode(self, part: Part, group: np.ndarray, tenant: str, clock: _Clock) -> None:
         layers = part.states.layers if part.states else ()
@@ -191,10 +206,10 @@ def _tokens_of(part: Part) -> int:
     return sum(one.count for one in part.tokens)
 
 
-def _groups(parts: Sequence[Part]) -> Iterator[tuple[Part, np.ndarray]]:
+def _groups(parts: Sequence[Part], left: Sequence[np.ndarray]) -> Iterator[tuple[Part, np.ndarray]]:
     """Neighbours of equal length: next to no padding."""
-    for part in parts:
-        order = np.argsort([one.count for one in part.tokens], kind="stable")
+    for part, rows in zip(parts, left, strict=True):
+        order = rows[np.argsort([part.tokens[row].count for row in rows], kind="stable")]
         for start in range(0, len(order), ROWS_AT_ONCE):
             yield part, order[start : start + ROWS_AT_ONCE]
 
@@ -208,6 +223,14 @@ class _Clock:
         self.began = time.perf_counter()
         self.progress = progress
         progress(Progress("encode", 0, rows))
+
+    def skip(self, part: Part, left: np.ndarray) -> None:
+        """What needs no encoder takes no time worth telling."""
+        rows = len(part.tokens) - len(left)
+        tokens = _tokens_of(part) - sum(part.tokens[row].count for row in left)
+        self.rows, self.all_tokens = self.rows + rows, self.all_tokens - tokens
+        if rows:
+            self.progress(Progress("encode", self.rows, self.all_rows))
 
     def add(self, rows: int, tokens: int) -> None:
         self.rows += rows

@@ -11,6 +11,7 @@ from candelabra.adapt import agreement, baselines, gate, scores
 from candelabra.adapt.comparison import ANCHORS, INCUMBENT, MAJORITY, RIDGE, Check, Comparison
 from candelabra.adapt.evidence import Anchors, text_digests
 from candelabra.adapt.inputs import inputs_of, texts_of
+from candelabra.adapt.kept import Kept
 from candelabra.adapt.suspicion import ANCHOR_ROWS, LOSS_ROWS, LOSS_SHARE
 from candelabra.adapt.training import Incumbent, TrainingSet, TrainSpec
 from candelabra.heads.head import Head
@@ -38,16 +39,17 @@ def simple(data: TrainingSet, scored: Scored, spec: TrainSpec) -> list[Compariso
     mean = np.full(len(truth), float(np.mean(data.targets)))
     found = [compared(MAJORITY, spec, truth, scored.given, mean)]
     if scored.data is data:
-        made = baselines.tfidf(texts_of(data, np.arange(len(data.texts))), data.targets, 1, spec.seed)
+        words = texts_of(data, np.arange(len(data.texts)))
+        made = (data.kept or Kept()).baseline(words, data.targets, 1, spec.seed)
         _, mine, theirs = np.intersect1d(scored.at, made.rows, return_indices=True)
-        numbers = made.probabilities[theirs, 0]
+        numbers, note = made.probabilities[theirs, 0], made.note(len(data.targets))
     else:
-        mine = np.arange(len(truth))
+        mine, note = np.arange(len(truth)), ""
         words = texts_of(data, np.arange(len(data.texts)))
         numbers = baselines.held_out(words, data.targets, texts_of(scored.data, scored.at), 1)[:, 0]
     if len(mine) < 2:
         return [*found, Comparison.nothing(RIDGE, spec.metric, "No row could be compared with words alone.")]
-    return [*found, compared(RIDGE, spec, truth[mine], scored.given[mine], numbers)]
+    return [*found, compared(RIDGE, spec, truth[mine], scored.given[mine], numbers, note)]
 
 
 def against(incumbent: Incumbent, scored: Scored, spec: TrainSpec) -> Comparison:
@@ -61,7 +63,9 @@ def against(incumbent: Incumbent, scored: Scored, spec: TrainSpec) -> Comparison
     return compared(INCUMBENT, spec, scored.truth[known], scored.given[known], theirs[known])
 
 
-def compared(name: str, spec: TrainSpec, truth: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> Comparison:
+def compared(
+    name: str, spec: TrainSpec, truth: np.ndarray, ours: np.ndarray, theirs: np.ndarray, note: str = ""
+) -> Comparison:
     """Numbers of both for the same rows."""
     must_win = name == MAJORITY
     level = gate.FEW_LEVEL if must_win and len(truth) < gate.FEW_ROWS else scores.LEVEL
@@ -69,7 +73,7 @@ def compared(name: str, spec: TrainSpec, truth: np.ndarray, ours: np.ndarray, th
     rival = agreement.score(spec.metric, truth, theirs, spec.seed)
     words = "always giving the mean" if must_win else ""
     own = rival.value + gap.value
-    return Comparison(name, spec.metric, own, rival, gap, len(truth), must_win=must_win, level=level, rival=words)
+    return Comparison(name, spec.metric, own, rival, gap, len(truth), note, must_win=must_win, level=level, rival=words)
 
 
 def anchors_of(scored: Scored, seed: int) -> Anchors:
@@ -144,14 +148,13 @@ def _incumbent_given(incumbent: Incumbent, scored: Scored) -> tuple[np.ndarray, 
 def _given_anchors(anchors: Anchors, data: TrainingSet, scored: Scored, head: Head) -> tuple[np.ndarray, np.ndarray]:
     """The candidate's numbers for the anchors, and which of them are fair."""
     wanted = text_digests(anchors.texts, anchors.pairs)
-    pairs = [scored.data.pairs[row] for row in scored.at] if scored.data.pairs else []
-    seen = text_digests([scored.data.texts[row] for row in scored.at], pairs)
+    seen = scored.data.digests[scored.at]
     place = {int(digest): at for at, digest in enumerate(seen)}
     stored = np.array([place.get(int(digest), -1) for digest in wanted])
     fair = stored >= 0
     given = np.zeros(len(wanted))
     given[fair] = scored.given[stored[fair]]
-    new = ~np.isin(wanted, text_digests(data.texts, data.pairs)) & ~fair
+    new = ~np.isin(wanted, data.digests) & ~fair
     if new.any():
         rows = np.zeros(len(anchors.texts), np.uint64)
         kept = TrainingSet(anchors.texts, anchors.features, anchors.slots, (), anchors.truth, rows, anchors.pairs)

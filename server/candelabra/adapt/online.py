@@ -7,7 +7,6 @@ bit for bit, what it gives to rows that were put in from scratch.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,11 +14,10 @@ from functools import partial
 import numpy as np
 
 from candelabra.adapt import calibration
-from candelabra.adapt.certificate import Audit
 from candelabra.adapt.methods.fitted import Fitted, Tell
 from candelabra.adapt.methods.problem import Problem
 from candelabra.adapt.methods.search import Choice, Linear, Part, Search, Wanted, described, left_out_rows, solve
-from candelabra.adapt.statistics import Statistics, fixed, on_grid
+from candelabra.adapt.statistics import Statistics, fixed, on_grid, unit_of
 from candelabra.errors import InvalidArgument
 from candelabra.heads.bodies.dense import Dense, normalized
 from candelabra.heads.guards import Conformal
@@ -30,6 +28,7 @@ SELECT_ROWS = QUICK_ROWS = 1024
 """Rows that choose, and rows that calibrate a head made in a hurry."""
 FULL_ROWS = 4096
 ROOM = 1.25
+ALLOWED = 1e-12
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,21 @@ class Refit:
     parts: tuple[Part, ...]
     temperature: float
     conformal: Conformal
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Digests of the sums as kept and as made from scratch of the rows that are left, and by how much at most the
+    weights of a head of either differ, relative to the largest weight."""
+
+    kept: str
+    scratch: str
+    residual: float
+
+    @property
+    def exact(self) -> bool:
+        """Equal digests mean equal sums to the last bit."""
+        return self.kept == self.scratch and self.residual <= ALLOWED
 
 
 class Online:
@@ -218,10 +232,7 @@ class Online:
         return changed
 
     def _right_unit(self) -> float:
-        if self.space.kind is not TaskKind.REGRESSION:
-            return 1.0
-        highest = float(np.abs(self.targets).max(initial=0.0))
-        return 2.0 ** math.ceil(math.log2(highest)) if highest > 0 else 1.0
+        return unit_of(self.targets) if self.space.kind is TaskKind.REGRESSION else 1.0
 
     def _drop(self, digest: int) -> None:
         """The last row takes the place of the one that goes, whose numbers are wiped."""

@@ -13,6 +13,7 @@ import numpy as np
 from candelabra import errors
 from candelabra.adapt import assignment, material
 from candelabra.adapt.assignment import FEATURES, FIRST, LABELS, SECOND, STATES, TRAIN, UNLABELLED, VALIDATION
+from candelabra.adapt.checked import Checked
 from candelabra.adapt.encode import FeatureEncoder, Lengths, Part, Texts, open_states
 from candelabra.adapt.material import Material
 from candelabra.adapt.methods import layers
@@ -43,11 +44,14 @@ class Preparation:
     backbone_path: Path
     limits: Limits
     settings: Settings
+    checked: Checked
 
     async def run(self, work: Work) -> dict[str, object]:
         """Fills the work's folder. Returns the report about the data."""
         spec = work.job.spec
-        train = await self._material(work, spec.dataset, spec.dataset_rows)
+        info = await asyncio.to_thread(self.registry.datasets.get, spec.dataset)
+        known = self.checked.take(work.job.id, info.lost)
+        train = known or await self._material(work, spec.dataset, spec.dataset_rows)
         held_out = None
         if spec.validation:
             info = await asyncio.to_thread(self.registry.datasets.get, spec.validation)
@@ -113,9 +117,6 @@ class Preparation:
                     parts.append(self._open(work, name, which, alone, slots))
         await self.encoder.run(parts, work.job.spec.head.tenant, work.reporter.say)
         await asyncio.to_thread(assignment.save_part, work.folder, name, data, slots)
-        for part in parts:
-            if isinstance(part.into, np.memmap):
-                await asyncio.to_thread(part.into.flush)
         return Lengths.of(tokens)
 
     def _open(

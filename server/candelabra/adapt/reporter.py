@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ class Reporter:
         self._told = told
         self._waiting: list[Progress] = []
         self._wake = asyncio.Event()
-        self._closing = False
+        self._closed = asyncio.Event()
         self._task = asyncio.create_task(self._run())
         self.phase = ""
         self.seconds: dict[str, float] = {}
@@ -40,7 +41,7 @@ class Reporter:
     async def close(self) -> None:
         self._end_phase()
         self.phase = ""
-        self._closing = True
+        self._closed.set()
         self._wake.set()
         await self._task
 
@@ -51,7 +52,7 @@ class Reporter:
         self._phase_began = now
 
     async def _run(self) -> None:
-        while not (self._closing and not self._waiting):
+        while not (self._closed.is_set() and not self._waiting):
             await self._wake.wait()
             self._wake.clear()
             waiting, self._waiting = self._waiting, []
@@ -62,5 +63,5 @@ class Reporter:
                     LOG.exception("could not write the progress of a job")
             if waiting:
                 self._told()
-                if not self._closing:
-                    await asyncio.sleep(WRITE_SECONDS)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._closed.wait(), WRITE_SECONDS)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from candelabra.adapt import baselines, calibration, gate, scores
-from candelabra.adapt.baselines import Baseline
 from candelabra.adapt.comparison import MAJORITY, TFIDF, Comparison, Recall
 from candelabra.adapt.inputs import inputs_of
+from candelabra.adapt.kept import Kept
 from candelabra.adapt.training import Incumbent, TrainingSet, TrainSpec
 from candelabra.heads.head import Head, decide_single
 from candelabra.types import TaskKind
@@ -106,9 +106,7 @@ def recalls(labels: tuple[str, ...], truth: np.ndarray, ours: np.ndarray, theirs
     return tuple(found)
 
 
-def simple(
-    data: TrainingSet, scored: Scored, head: Head, spec: TrainSpec, cached: Baseline | None = None
-) -> list[Comparison]:
+def simple(data: TrainingSet, scored: Scored, head: Head, spec: TrainSpec) -> list[Comparison]:
     """The majority answer, and TF-IDF with logistic regression on the rows that both were scored on."""
     ours, truth, labels = decided(head, scored.probabilities), scored.truth, data.labels
     constant = baselines.majority(data.targets, scores.one_hot(data.targets, len(labels)))[:1]
@@ -116,16 +114,16 @@ def simple(
     found = [compared(MAJORITY, spec.metric, labels, truth, ours, majority, spec.seed)]
     if scored.data is data:
         # The same rows for both: those that the candidate was scored on and the baseline too.
-        made = cached or baselines.tfidf(_words(data), data.targets, len(labels), spec.seed)
+        made = (data.kept or Kept()).baseline(_words(data), data.targets, len(labels), spec.seed)
         _, mine, theirs = np.intersect1d(scored.at, made.rows, return_indices=True)
-        probabilities = made.probabilities[theirs]
+        probabilities, note = made.probabilities[theirs], made.note(len(data.targets))
     else:
-        mine = np.arange(len(truth))
+        mine, note = np.arange(len(truth)), ""
         probabilities = baselines.held_out(_words(data), data.targets, _words(scored.data), len(labels))
     if len(mine) == 0:
         return [*found, Comparison.nothing(TFIDF, spec.metric, "No row could be compared with words alone.")]
     rival = _baseline_decided(probabilities, truth[mine], spec, labels)
-    return [*found, compared(TFIDF, spec.metric, labels, truth[mine], ours[mine], rival, spec.seed)]
+    return [*found, compared(TFIDF, spec.metric, labels, truth[mine], ours[mine], rival, spec.seed, note)]
 
 
 def _words(data: TrainingSet) -> Sequence[str]:

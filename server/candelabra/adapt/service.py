@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from candelabra.adapt import material, options
+from candelabra.adapt.checked import Checked
+from candelabra.adapt.material import Material
 from candelabra.adapt.slots import default_slots
 from candelabra.discovery import Found
 from candelabra.errors import (
@@ -102,6 +104,7 @@ class Jobs:
         self.limits = limits
         self.backbone = backbone
         self.draining = draining
+        self.checked = Checked()
         self.asked = Pulse()
         self.happened = Pulse()
 
@@ -114,7 +117,7 @@ class Jobs:
             raise InvalidName(f"The request_id is longer than {REQUEST_ID_CHARS} characters.", field="request_id")
         await asyncio.to_thread(self._check_head, ask.head, domain, task)
         id_ = uuid.uuid4().hex
-        dataset, rows = await self._source(ask, domain, task, id_)
+        dataset, rows, lost, checked = await self._source(ask, domain, task, id_)
         validation = OwnedName(ask.head.tenant, f"job-{id_}-validation") if ask.validation else None
         spec = JobSpec(
             head=ask.head,
@@ -136,6 +139,7 @@ class Jobs:
             budget_seconds=ask.budget_seconds,
             self_training=ask.self_training,
         )
+        self.checked.put(id_, lost, checked)
         job, created = await asyncio.to_thread(
             self.registry.jobs.create,
             id_,
@@ -147,6 +151,8 @@ class Jobs:
         )
         if created:
             self.asked.beat()
+        else:
+            self.checked.take(id_, lost)
         return job
 
     async def get(self, name: str) -> JobInfo:
@@ -227,15 +233,15 @@ class Jobs:
                 head=str(name),
             )
 
-    async def _source(self, ask: Ask, domain: Domain, task: Task, id_: str) -> tuple[OwnedName, int]:
-        """The dataset that the job will read, and how many of its rows. The examples are checked here."""
+    async def _source(self, ask: Ask, domain: Domain, task: Task, id_: str) -> tuple[OwnedName, int, int, Material]:
+        """The dataset that the job will read, how many of its rows, how many of them are lost, and what was checked."""
         if ask.validation:
             self.limits.examples(ask.validation, "validation")
         if ask.examples is not None:
             if ask.examples or not ask.label_descriptions:  # labels' own names are enough to begin with
                 self.limits.examples(ask.examples)
-            await asyncio.to_thread(self._check_examples, ask, ask.examples, domain, task)
-            return OwnedName(ask.head.tenant, f"job-{id_}"), len(ask.examples)
+            checked = await asyncio.to_thread(self._check_examples, ask, ask.examples, domain, task)
+            return OwnedName(ask.head.tenant, f"job-{id_}"), len(ask.examples), 0, checked
         if ask.dataset is None:
             raise NoExamples("Adapt needs examples or a dataset: send one of them.", field="examples")
         if ask.dataset.tenant != ask.head.tenant:
@@ -244,13 +250,13 @@ class Jobs:
             )
         info = await asyncio.to_thread(self.registry.datasets.get, ask.dataset)
         examples = await asyncio.to_thread(self.registry.datasets.examples, ask.dataset, info.next_position)
-        await asyncio.to_thread(self._check_examples, ask, examples, domain, task)
-        return ask.dataset, info.next_position
+        checked = await asyncio.to_thread(self._check_examples, ask, examples, domain, task)
+        return ask.dataset, info.next_position, info.lost, checked
 
-    def _check_examples(self, ask: Ask, examples: Sequence[Example], domain: Domain, task: Task) -> None:
+    def _check_examples(self, ask: Ask, examples: Sequence[Example], domain: Domain, task: Task) -> Material:
         """What the job would refuse is refused at once."""
         descriptions = ask.label_descriptions
-        material.prepare(examples, domain, task, self.limits, strict=ask.strict, descriptions=descriptions)
+        return material.prepare(examples, domain, task, self.limits, strict=ask.strict, descriptions=descriptions)
 
 
 def parse_job(name: str) -> tuple[str, str]:

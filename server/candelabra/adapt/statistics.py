@@ -8,6 +8,7 @@ grid is finer than what the encoder's bf16 can tell apart.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -49,6 +50,12 @@ def on_grid(truth: np.ndarray, unit: float = 1.0) -> np.ndarray:
     return rounded
 
 
+def unit_of(numbers: np.ndarray) -> float:
+    """The unit of a grid for these truths: the least power of two that none of them is beyond."""
+    highest = float(np.abs(numbers).max(initial=0.0))
+    return 2.0 ** math.ceil(math.log2(highest)) if highest > 0 else 1.0
+
+
 @dataclass(eq=False)
 class Statistics:
     """Sums over rows of x, x xᵀ (lower triangle, Fortran order), x yᵀ and y: float64 [d], [d, d], [d, k] and [k]."""
@@ -70,6 +77,10 @@ class Statistics:
         made = cls.empty(features.shape[1], truth.shape[1])
         made.add(features, truth)
         return made
+
+    def copy(self) -> Statistics:
+        gram = self.gram.copy(order="F")
+        return Statistics(self.rows, self.total.copy(), gram, self.cross.copy(), self.counts.copy())
 
     def add(self, features: np.ndarray, truth: np.ndarray) -> None:
         """In place; d² operations a row."""

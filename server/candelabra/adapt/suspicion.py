@@ -156,26 +156,18 @@ def _probabilities(anchors: Anchors, data: TrainingSet, scored: Scored, head: He
     """The candidate's probabilities [m, labels] of the anchors, and which of them are fair."""
     wanted = text_digests(anchors.texts, anchors.pairs)
     ours = np.zeros((len(wanted), len(head.labels)))
-    trained = text_digests(data.texts, data.pairs)
-    if scored.data is data:
-        seen = trained[scored.at]
-    else:
-        seen = text_digests([scored.data.texts[row] for row in scored.at], _pairs(scored))
+    seen = scored.data.digests[scored.at]
     place = {int(digest): at for at, digest in enumerate(seen)}
     stored = np.array([place.get(int(digest), -1) for digest in wanted])
     ours[stored >= 0] = scored.probabilities[stored[stored >= 0]]
     fair = stored >= 0
-    new = ~np.isin(wanted, trained) & ~fair
+    new = ~np.isin(wanted, data.digests) & ~fair
     if new.any() and not head.layers:
         inputs = inputs_of(_as_rows(anchors), head.body, np.flatnonzero(new), head.reading)
         if inputs is not None:
             ours[new] = np.asarray(head.scores(inputs))
             fair |= new
     return ours, fair
-
-
-def _pairs(scored: Scored) -> list[str]:
-    return [scored.data.pairs[row] for row in scored.at] if scored.data.pairs else []
 
 
 def _as_rows(anchors: Anchors) -> TrainingSet:

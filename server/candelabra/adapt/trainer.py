@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from candelabra.adapt.baselines import Baseline
 from candelabra.adapt.evidence import Evidence, evidence_from_bytes, evidence_to_bytes
 from candelabra.adapt.training import Candidate, Incumbent, TrainingSet, TrainSpec
 from candelabra.types import Progress, TaskKind
@@ -29,12 +28,8 @@ def train(
     spec: TrainSpec,
     incumbent: Incumbent | None = None,
     progress: Tell = lambda _: None,
-    baseline: Baseline | None = None,
 ) -> Candidate:
-    """The next version of a head, whether or not the gate accepts it: the report says.
-
-    `baseline`: the bag of words' probabilities of these very rows from an earlier training, if they are kept.
-    """
+    """The next version of a head, whether or not the gate accepts it: the report says."""
     if spec.task_kind is TaskKind.ENTITIES:
         from candelabra.adapt import entities  # torch is needed, and waited for, only here
 
@@ -49,4 +44,4 @@ def train(
         return regress.train(data, validation, spec, incumbent, progress)
     from candelabra.adapt import classify
 
-    return classify.train(data, validation, spec, incumbent, progress, baseline)
+    return classify.train(data, validation, spec, incumbent, progress)

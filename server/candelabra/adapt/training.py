@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from candelabra.adapt.evidence import Evidence
+from candelabra.adapt.evidence import Evidence, text_digests
 from candelabra.heads.head import Head
 from candelabra.plugin import GateRules
 from candelabra.types import LongText, Method, Reading, Slot, Span, TaskKind
+
+if TYPE_CHECKING:
+    from candelabra.adapt.kept import Kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +69,13 @@ class TrainingSet:
     """float32 [m, slots, dimension]: texts without any label."""
     label_features: np.ndarray | None = None
     """float32 [labels, slots, dimension]: the labels' own names or descriptions, encoded."""
+    kept: Kept | None = None
+    """What an earlier training of the dataset has left."""
+
+    @cached_property
+    def digests(self) -> np.ndarray:
+        """`text_digests` of the rows."""
+        return text_digests(self.texts, self.pairs)
 
     def columns(self, slots: Sequence[Slot]) -> np.ndarray | None:
         """The features of some slots side by side [n, slots * dimension]; None where one was not encoded."""

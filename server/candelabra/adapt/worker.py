@@ -12,6 +12,7 @@ from pathlib import Path
 from candelabra import errors
 from candelabra.adapt import assignment
 from candelabra.adapt.assignment import Outcome
+from candelabra.adapt.keeper import KINDS, Keeper, Loan
 from candelabra.adapt.preparation import Preparation
 from candelabra.adapt.process import TrainerProcess
 from candelabra.adapt.reporter import Reporter
@@ -47,6 +48,7 @@ class Worker:
     store: HeadStore
     shelf: Shelf
     preparation: Preparation
+    keeper: Keeper
     backbone: BackboneInfo
     trainer: TrainerProcess
     settings: Settings
@@ -148,23 +150,31 @@ class Worker:
         reporter = Reporter(lambda now: self.registry.jobs.progress(job.id, self.owner, now), self.jobs.happened.beat)
         try:
             work = Work(job, *self.jobs.task_of(job.spec.domain, job.spec.task), folder, reporter)
+            loan = await asyncio.to_thread(self._lend, work)
             data = await self.preparation.run(work)
             outcome = await self._train(work)
         finally:
             await reporter.close()
-        publishing = asyncio.create_task(self._publish(work, data, outcome))
+        publishing = asyncio.create_task(self._publish(work, data, outcome, loan))
         try:
             await asyncio.shield(publishing)
         except asyncio.CancelledError:
             await publishing  # half a publication is none: let it end
             raise
 
+    def _lend(self, work: Work) -> Loan | None:
+        """What earlier trainings left; nothing for examples that came inside the job, which no other will read."""
+        dataset = work.job.spec.dataset
+        if work.task.kind not in KINDS or dataset.name == f"job-{work.job.id}":
+            return None
+        return self.keeper.lend(dataset, work.folder / assignment.KEPT)
+
     async def _train(self, work: Work) -> Outcome:
         work.reporter.say(Progress("train"))
         await self.trainer.train(work.folder, self.settings.job_timeout_seconds, work.reporter.say)
         return await asyncio.to_thread(assignment.load_outcome, work.folder)
 
-    async def _publish(self, work: Work, data: dict[str, object], outcome: Outcome) -> None:
+    async def _publish(self, work: Work, data: dict[str, object], outcome: Outcome, loan: Loan | None) -> None:
         """Files first, then one transaction, then memory: a crash in between leaves an orphan file and no lie."""
         job, spec = work.job, work.job.spec
         began = time.perf_counter()
@@ -204,6 +214,9 @@ class Worker:
         for phase, spent in work.reporter.seconds.items():
             self.metrics.adapt_phase_seconds.labels(phase).inc(spent)
         LOG.info("job ended", extra={"job": job.name, "state": state.value, "version": version.name})
+        self.jobs.happened.beat()
+        if loan is not None:
+            await asyncio.to_thread(self.keeper.take_back, loan)
         await asyncio.to_thread(shutil.rmtree, work.folder, True)
 
     def _folder(self, job: JobInfo) -> Path:

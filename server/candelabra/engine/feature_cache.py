@@ -57,6 +57,22 @@ class FeatureCache:
             (self.metrics.cache_misses if entry is None else self.metrics.cache_hits).inc()
         return entry
 
+    def fill(self, keys: Sequence[bytes], slots: Sequence[Slot], into: np.ndarray) -> np.ndarray:
+        """Puts what is known into the rows of `into` [keys, slots, dimension]; gives the places of the others."""
+        unknown = []
+        with self._lock:
+            for at, key in enumerate(keys):
+                entry = self._entries.get(key, {})
+                vectors = [entry[slot] for slot in slots if slot in entry]
+                if len(vectors) == len(slots):
+                    self._entries.move_to_end(key)
+                    np.concatenate(vectors, out=into[at].reshape(-1))
+                else:
+                    unknown.append(at)
+        if self.metrics:
+            self.metrics.cache_hits.inc(len(keys) - len(unknown))
+        return np.array(unknown, np.int64)
+
     def put(self, key: bytes, vectors: Mapping[Slot, np.ndarray]) -> None:
         """Adds these vectors to those known of the text."""
         if not self.capacity:

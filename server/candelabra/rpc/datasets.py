@@ -59,7 +59,7 @@ class Datasets(datasets_pb2_grpc.DatasetsServicer):
     async def DeleteDataset(
         self, request: datasets_pb2.DeleteDatasetRequest, context: Any
     ) -> datasets_pb2.DeleteDatasetResponse:
-        await asyncio.to_thread(self.registry.datasets.delete, self._name(request.name))
+        await self.forgetting.delete(self._name(request.name))
         return datasets_pb2.DeleteDatasetResponse()
 
     async def Forget(self, request: datasets_pb2.ForgetRequest, context: Any) -> datasets_pb2.ForgetResponse:

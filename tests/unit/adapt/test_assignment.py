@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from candelabra.adapt import assignment
-from candelabra.adapt.baselines import Baseline
 from candelabra.adapt.encode import open_states
 from candelabra.adapt.evidence import Evidence, evidence_from_bytes, evidence_to_bytes
 from candelabra.adapt.material import Material
@@ -171,12 +170,11 @@ def test_no_file_is_a_pickle(tmp_path: Path) -> None:
             assert not np.load(path, allow_pickle=False).dtype.hasobject
 
 
-def test_a_known_baseline_comes_back(tmp_path: Path) -> None:
+def test_what_earlier_trainings_left_comes_along(tmp_path: Path) -> None:
     fill(tmp_path, assignment.TRAIN, multi=False)
     assignment.save_spec(tmp_path, SPEC)
-    assert assignment.load(tmp_path).baseline is None
-    assignment.save_baseline(tmp_path, Baseline(np.array([2, 0]), np.array([[0.25, 0.75], [1.0, 0.0]])))
-    found = assignment.load(tmp_path).baseline
-    assert found is not None
-    assert found.rows.tolist() == [2, 0]
-    assert found.probabilities.tolist() == [[0.25, 0.75], [1.0, 0.0]]
+    assert assignment.load(tmp_path).data.kept is None
+    (tmp_path / assignment.KEPT).mkdir()
+    found = assignment.load(tmp_path).data
+    assert found.kept is not None
+    assert found.kept.rows == len(found.rows)

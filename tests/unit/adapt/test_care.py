@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from candelabra.adapt.care import Forgetting
+from candelabra.adapt.keeper import Keeper
 from candelabra.adapt.service import Ask, Jobs
 from candelabra.discovery import Found
 from candelabra.engine.feature_cache import FeatureCache
@@ -43,6 +44,7 @@ class House:
         domains = {"general": Found(GeneralDomain(), "candelabra", "1")}
         self.jobs = Jobs(self.registry, domains, self.limits, self.info, asyncio.Event())
         self.store = HeadStore(folder)
+        self.keeper = Keeper(self.registry, folder / "kept")
         self.gone: list[str] = []
         self.folder = folder
         self.registry.datasets.append(ROWS, EXAMPLES)
@@ -51,6 +53,7 @@ class House:
         return Forgetting(
             registry=self.registry,
             jobs=self.jobs,
+            keeper=self.keeper,
             store=self.store,
             refresh=lambda: None,
             encoder=Silent(),  # type: ignore[arg-type]
@@ -140,6 +143,20 @@ async def test_a_crash_right_after_the_rows_were_gone_is_made_good(house: House)
     house.registry.datasets.forget(ROWS, ["row-3"])
     await house.forgetting().resume()
     assert [job.spec.head for job in house.queued()] == [served.head]
+
+
+async def test_what_trainings_left_goes_before_a_refit_begins(house: House) -> None:
+    """Also in the other datasets that lost a row, and where the request comes again after a crash."""
+    await house.train()
+    other = OwnedName("acme", "others")
+    house.registry.datasets.append(other, EXAMPLES[:4])
+    for again in range(2):
+        for name in (ROWS, other):
+            loan = house.keeper.lend(name, house.folder / f"{name.name}-{again}")
+            (loan.at / "sums").write_text("of a forgotten row")
+            house.keeper.take_back(loan)
+        await house.forgetting()(ROWS, [], [EXAMPLES[3].text], "once", True)
+        assert not [path for path in house.keeper.folder.rglob("*") if path.is_file()]
 
 
 async def test_a_request_that_comes_again_is_answered_the_same(house: House) -> None:

@@ -96,6 +96,21 @@ async def test_progress_counts_to_the_end_and_says_the_time_left(lane: Watched) 
     assert said[-1].seconds_left == 0
 
 
+async def test_texts_seen_before_are_not_asked_of_the_lane(lane: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, _, _ = await features(lane)
+    calls = len(lane.asked)
+    again, _, said = await features(lane)
+    assert len(lane.asked) == calls
+    np.testing.assert_array_equal(again, first)
+    assert said[-1].step == len(TEXTS)
+    monkeypatch.setattr(f"{__name__}.TEXTS", [*TEXTS, "a word that is new", "and another"])
+    more, _, said = await features(lane)
+    assert len(lane.asked) == calls + 1
+    np.testing.assert_array_equal(more[:-2], first)
+    assert np.isfinite(more).all()
+    assert (said[-1].step, said[-1].seconds_left) == (len(TEXTS), 0)
+
+
 async def test_a_failure_and_a_cancel_leave_nothing_running(lane: Watched) -> None:
     lane.broken = 1
     with pytest.raises(EngineFailed):

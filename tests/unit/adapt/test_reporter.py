@@ -80,3 +80,14 @@ async def test_closing_without_a_word_ends_at_once() -> None:
     notes = Notes()
     await asyncio.wait_for(notes.reporter().close(), 1)
     assert (notes.written, notes.told) == ([], 0)
+
+
+async def test_closing_does_not_wait_for_the_time_of_the_next_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporter, "WRITE_SECONDS", 60)
+    notes = Notes()
+    made = notes.reporter()
+    made.say(Progress("encode", 1, 2))
+    await asyncio.sleep(0.05)
+    made.say(Progress("encode", 2, 2))
+    await asyncio.wait_for(made.close(), 10)
+    assert [one.step for one in notes.written] == [1, 2]

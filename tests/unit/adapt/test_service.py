@@ -126,6 +126,16 @@ async def test_a_request_id_makes_one_job_and_only_of_one_request(house: House) 
         await house.jobs.start(replace(asked, force=True))
 
 
+async def test_what_was_checked_is_handed_on_and_not_to_a_request_that_comes_again(house: House) -> None:
+    ask = Ask(head=HEAD, examples=EXAMPLES, request_id="once")
+    job = await house.jobs.start(ask)
+    await house.jobs.start(ask)
+    found = house.jobs.checked.take(job.id, 0)
+    assert found is not None
+    assert list(found.texts) == [item.text for item in EXAMPLES]
+    assert not house.jobs.checked._held
+
+
 async def test_the_limit_of_jobs_is_kept(house: House) -> None:
     for _ in range(3):
         await house.jobs.start(ASK)

@@ -6,6 +6,7 @@ import numpy as np
 
 from candelabra.engine.feature_cache import OVERHEAD, FeatureCache, cache_key
 from candelabra.engine.window import Window
+from candelabra.metrics import Metrics
 from candelabra.types import Slot
 
 MEAN, CLS = Slot(1, "mean"), Slot(1, "cls")
@@ -71,6 +72,21 @@ def test_what_is_larger_than_the_cache_is_not_kept() -> None:
     cache = FeatureCache(SIZE - 1)
     cache.put(b"k", {MEAN: VECTOR})
     assert (len(cache), cache.bytes) == (0, 0)
+
+
+def test_what_is_known_fills_its_places_and_counts_as_used() -> None:
+    metrics = Metrics()
+    cache = FeatureCache(2 * (SIZE + VECTOR.nbytes + 100), metrics)
+    cache.put(b"both", {CLS: 2 * VECTOR, MEAN: VECTOR})
+    cache.put(b"one", {MEAN: 3 * VECTOR})
+    into = np.zeros((4, 2, 8), np.float32)
+    unknown = cache.fill([b"none", b"both", b"one", b"both"], [MEAN, CLS], into)
+    assert unknown.tolist() == [0, 2]
+    assert into[:, :, 0].tolist() == [[0, 0], [1, 2], [0, 0], [1, 2]]
+    assert metrics.registry.get_sample_value("candelabra_feature_cache_hits_total") == 2
+    cache.put(b"more", {MEAN: VECTOR, CLS: VECTOR})
+    assert cache.get(b"both", [MEAN]) is not None
+    assert cache.get(b"one", [MEAN]) is None
 
 
 def test_zero_turns_it_off() -> None:

@@ -33,7 +33,7 @@ from candelabra.adapt.methods.search import (
     solve,
 )
 from candelabra.adapt.slots import compact_slots, layer_sets, parse_layers
-from candelabra.adapt.statistics import Statistics, fixed, on_grid
+from candelabra.adapt.statistics import Statistics, fixed, on_grid, unit_of
 from candelabra.adapt.training import TrainingSet, TrainSpec
 from candelabra.errors import InvalidArgument
 from candelabra.heads.bodies.dense import Dense, normalized
@@ -220,13 +220,16 @@ class Run:
         return self._last[1]
 
     def _truth(self, view: View) -> np.ndarray:
-        return (
-            self.wanted.truth if view.parts or self.wanted.kind is TaskKind.REGRESSION else on_grid(self.wanted.truth)
-        )
+        truth = self.wanted.truth
+        if view.parts:
+            return truth
+        return on_grid(truth, unit_of(truth) if self.wanted.kind is TaskKind.REGRESSION else 1.0)
 
     def _statistics(self, view: View, features: np.ndarray) -> Statistics:
         if view.parts or not self.asked.wide or len(features) < len(self.data.slots) * self.data.features.shape[2]:
-            return Statistics.of(features, self._truth(view))
+            compact = not view.parts and view.slots == compact_slots(self.data.slots)
+            of = self.data.kept.statistics if compact and self.data.kept else Statistics.of
+            return of(features, self._truth(view))
         if self._all is None:
             everything = View(self.data.slots).features(self.data)
             self._all = (everything, Statistics.of(everything, self._truth(view)))
