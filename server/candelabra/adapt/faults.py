@@ -76,6 +76,8 @@ def tag_fault(row: int, error: InvalidArgument) -> Fault:
 
 def labels_of(example: Example) -> Sequence[str]:
     """Every label that an example speaks of."""
+    if not (example.soft or example.votes or example.spans):
+        return example.labels
     spans = (span.label for span in example.spans if span.label)
     return (*example.labels, *example.soft, *(label for _, label in example.votes), *spans)
 

@@ -135,6 +135,10 @@ def difference(
 ) -> Interval:
     """Ours minus theirs on the same rows, with the interval of a paired bootstrap."""
     at = value(metric, truth, ours, labels) - value(metric, truth, theirs, labels)
+    if metric == "accuracy":
+        # Only whether a row is right counts: draws are of four kinds of rows and not of thousands.
+        right = [(truth == one).all(axis=1, keepdims=True) for one in (ours, theirs)]
+        truth, ours, theirs = np.ones((len(truth), 1), bool), right[0], right[1]
     groups, weights = _draws((truth, ours, theirs), seed)
     drawn = count(groups[0], groups[1], weights).value(metric, labels)
     drawn = drawn - count(groups[0], groups[2], weights).value(metric, labels)

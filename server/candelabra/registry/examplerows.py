@@ -58,7 +58,9 @@ def to_row(item: Example) -> dict[str, Any]:
 
 
 def to_example(row: Row[Any]) -> Example:
-    more = row.more or {}
+    more = row.more
+    if more is None:
+        return Example(text=row.text, labels=tuple(row.labels), id=row.id or "")
     return Example(
         text=row.text,
         labels=tuple(row.labels),

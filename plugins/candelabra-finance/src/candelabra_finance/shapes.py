@@ -48,7 +48,7 @@ _BASIS_POINTS = re.compile(rf"{_START}({_NUMBER}){_SPACE}?(?:bps?|BPS)\b")
 
 def normalise(text: str) -> str:
     """The text with each shape written in one way. Pure, and the same when it is done twice."""
-    if not any(character.isdigit() or character == "$" for character in text):
+    if "$" not in text and not any(map(str.isdigit, text)):
         return text
     text = _CASHTAG.sub(_cashtag, text)
     text = _BEFORE.sub(lambda found: _money(found[1], found[2], found[3]), text)
