@@ -56,26 +56,32 @@ def losses(logits: np.ndarray, targets: np.ndarray, kind: TaskKind) -> np.ndarra
 
 
 def winner(entrants: Sequence[Entrant], *, few: bool = False) -> tuple[Entrant, dict[Method, float]]:
-    """The simplest within one standard error of the best on the rows that all were scored on, and mean losses.
+    """The simplest within one standard error of the best, and mean losses: the best's, and how much more others lose.
 
-    The error is that of the paired difference: what one row costs varies far more than what it costs one method more
-    than another. Without a shared row the simplest wins. `few`: the best wins, for a standard error of two dozen rows
-    would let nothing but the simplest pass.
+    Two are compared on the rows that both were scored on, which are more than those that all were. The best is the one
+    that loses least against its strongest rival. The error is that of the paired difference: what one row costs varies
+    far more than what it costs one method more than another. Where no row is shared the simpler one is preferred.
+    `few`: the best wins, for a standard error of two dozen rows would let nothing but the simplest pass.
     """
     ordered = sorted(entrants, key=lambda one: SIMPLICITY.index(one.method))
-    shared = ordered[0].rows
-    for one in ordered[1:]:
-        shared = np.intersect1d(shared, one.rows)
-    if len(shared) == 0:
-        return ordered[0], {one.method: math.nan for one in ordered}
-    on = {one.method: _on(one, shared) for one in ordered}
-    means = {method: float(values.mean()) for method, values in on.items()}
-    best = min(ordered, key=lambda one: means[one.method])
+    best = min(ordered, key=lambda one: max(_mean(gap(one, other)) for other in ordered))
+    means = {one.method: _mean(best.losses) + _mean(gap(one, best)) for one in ordered}
     for one in [] if few else ordered:
-        gap = on[one.method] - on[best.method]
-        if one is best or gap.mean() <= gap.std() / math.sqrt(len(shared)):
+        worse = gap(one, best)
+        if one is best or _mean(worse) <= standard_error(worse):
             return one, means
     return best, means
+
+
+def gap(one: Entrant, other: Entrant) -> np.ndarray:
+    """How much more `one` loses than `other` on each row that both were scored on."""
+    shared = np.intersect1d(one.rows, other.rows)
+    return _on(one, shared) - _on(other, shared)
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Of their mean; 0 without any."""
+    return float(values.std()) / math.sqrt(max(len(values), 1)) if len(values) else 0.0
 
 
 def affordable_wide(rows: int, width: int, left: float) -> bool:
@@ -89,15 +95,13 @@ def affordable(method: Method, tokens: int, left: float) -> bool:
     return begin + by_token * tokens <= left
 
 
-def gap(one: Entrant, other: Entrant) -> np.ndarray:
-    """How much more `one` loses than `other` on each row that both were scored on."""
-    shared = np.intersect1d(one.rows, other.rows)
-    return _on(one, shared) - _on(other, shared)
-
-
 def words(entrants: Sequence[Entrant], means: dict[Method, float]) -> str:
     """The race for the report: method, mean loss, seconds."""
     return "; ".join(f"{one.method.value} {means[one.method]:.4f} in {one.seconds:.1f} s" for one in entrants)
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else 0.0
 
 
 def _on(one: Entrant, shared: np.ndarray) -> np.ndarray:

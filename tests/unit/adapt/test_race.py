@@ -33,7 +33,7 @@ def test_a_tie_goes_to_the_simplest() -> None:
     assert race.winner(found)[0].method is Method.CLOSED_FORM
 
 
-def test_only_rows_that_all_were_scored_on_count() -> None:
+def test_only_rows_that_both_were_scored_on_count() -> None:
     easy = np.zeros(50)
     # DENSE was held out on rows 30 to 49 only, where the other is as good; on the rest the other is worse.
     other = np.concatenate([np.full(30, 9.0), np.zeros(20)])
@@ -45,7 +45,17 @@ def test_only_rows_that_all_were_scored_on_count() -> None:
         ]
     )
     assert best.method is Method.CLOSED_FORM
-    assert means == {Method.CLOSED_FORM: 0.0, Method.DENSE: 0.0}
+    assert means[Method.CLOSED_FORM] == means[Method.DENSE]
+
+
+def test_a_third_that_was_scored_on_few_rows_does_not_blur_what_two_have_shown() -> None:
+    random = np.random.default_rng(4)
+    hard = random.exponential(1.0, 400)
+    plain, better = hard + 0.1 + 0.5 * random.normal(size=400), hard
+    third = entrant(Method.TOP_K, hard[:10] + 1.0, np.arange(10))
+    best, means = race.winner([entrant(Method.CLOSED_FORM, plain), entrant(Method.HYBRID, better), third])
+    assert best.method is Method.HYBRID
+    assert means[Method.TOP_K] - means[Method.HYBRID] == pytest.approx(1.0)
 
 
 def test_without_a_shared_row_the_simplest_wins() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -70,7 +69,7 @@ def _fit(method: Method, data: TrainingSet, spec: TrainSpec, tell: Tell, found: 
         return fitted
     wide = every.fit(method, data, replace(spec, options={"wide": True}), tell)
     gap = race.gap(_entrant(method, fitted, data, spec, 0.0), _entrant(method, wide, data, spec, 0.0))
-    return wide if gap.mean() > gap.std() / math.sqrt(max(len(gap), 1)) else fitted
+    return wide if gap.mean() > race.standard_error(gap) else fitted
 
 
 def _wide_pays(data: TrainingSet, left: float) -> bool:

@@ -93,12 +93,14 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
     trainer = Trainer(Objective.of(data, spec.task_kind), data.states, Path(spec.backbone_path), options, spec.seed)
     plan = trainer.choose(options.epochs or max(3, min(8, 2 + round(6000 / max(len(every), 1)))), spec.budget_seconds)
     track = Track(tell, plan.epochs / 2 if plan.once else plan.epochs)
+    scored = folds(trainer.objective.strata, min(FOLDS, len(every)), spec.seed) == 0
     if plan.once:
-        scored = hold_out(trainer.objective.strata, min(ONCE_SCORED, len(every) // FOLDS), spec.seed)
-        learn, out = every[~scored], every[scored]
+        # Of the fold that others are scored on too, so that they can be compared.
+        first = every[scored]
+        out = first[hold_out(trainer.objective.strata[first], ONCE_SCORED, spec.seed)] if _more(first) else first
+        learn = np.setdiff1d(every, out)
         best, network = trainer.train(plan.k, learn, out, plan.epochs, track)
     else:
-        scored = folds(trainer.objective.strata, min(FOLDS, len(every)), spec.seed) == 0
         learn, out = every[~scored], every[scored]
         stop = hold_out(trainer.objective.strata[learn], max(1, round(len(learn) * STOP_SHARE)), spec.seed)
         best, network = trainer.train(plan.k, learn[~stop], learn[stop], plan.epochs, track)
@@ -119,6 +121,10 @@ def fit(data: TrainingSet, spec: TrainSpec, tell: Tell) -> Fitted:
         },
         evaluation=f"held-out {len(out)} of {len(every)} rows",
     )
+
+
+def _more(fold: np.ndarray) -> bool:
+    return len(fold) > 1.5 * ONCE_SCORED
 
 
 @dataclass(frozen=True, slots=True)
