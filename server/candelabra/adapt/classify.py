@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from candelabra.adapt import calibration, gate, rivals, scores, suspicion
+from candelabra.adapt import calibration, conformity, gate, rivals, scores, suspicion
 from candelabra.adapt.clock import Clock
-from candelabra.adapt.comparison import INCUMBENT, TFIDF, Check, Comparison, Coverage, Reliability
-from candelabra.adapt.evidence import Evidence
+from candelabra.adapt.comparison import INCUMBENT, TFIDF, Check, Comparison, Reliability
+from candelabra.adapt.evidence import Anchors, Evidence
 from candelabra.adapt.inputs import inputs_of, usual
 from candelabra.adapt.methods import every
 from candelabra.adapt.methods.fitted import Fitted
@@ -23,7 +23,6 @@ from candelabra.heads.head import Calibration, Head, sigmoid, softmax
 from candelabra.types import Method, Progress, Slot, TaskKind
 
 Tell = Callable[[Progress], None]
-COVERAGE = 0.9
 
 
 def train(
@@ -63,7 +62,10 @@ def train(
             comparison, loss = suspicion.anchored(revisited, spec)
             compared.append(comparison)
             checks.append(loss)
-    coverage = covered(reference, scored, spec)
+    fits = conformity.of_rows(scored.probabilities, scored.targets)
+    other = None if reference is scored else conformity.of_rows(reference.probabilities, reference.targets)
+    kind: Kind = "labels" if spec.task_kind is TaskKind.MULTI_LABEL else "label"
+    coverage = conformity.covered(kind, fits, other, spec)
     error = scores.calibration_error(scored.probabilities, scored.targets)
     noise = scores.calibration_noise(scored.probabilities, spec.task_kind is TaskKind.MULTI_LABEL)
     verdict = gate.judge(
@@ -91,7 +93,7 @@ def train(
         np.unique(data.rows),
         error,
         right,
-        suspicion.anchors_of(scored, spec.seed),
+        Anchors.sample(scored.data, scored.at, scored.probabilities.astype(np.float16), spec.seed),
     )
     return Candidate(head, report, evidence)
 
@@ -175,7 +177,7 @@ def made(fitted: Fitted, unseen: Fitted, data: TrainingSet, spec: TrainSpec) -> 
     calibrated, probabilities = calibrate(unseen.logits, targets, data, spec)
     thresholds, positive, threshold = limits(probabilities, targets, data, spec)
     multi = spec.task_kind is TaskKind.MULTI_LABEL
-    promised = Conformal.of("labels" if multi else "label", conformity(probabilities, targets))
+    promised = Conformal.of("labels" if multi else "label", conformity.of_rows(probabilities, targets))
     head = Head(
         body=fitted.body,
         labels=data.labels,
@@ -232,30 +234,6 @@ def limits(
     if at >= 0:
         own[at] = min(own[at], floor)
     return tuple(map(float, own)), -1, 0.5
-
-
-def conformity(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The score of each row, as guards.Conformal has it."""
-    if targets.ndim == 2:
-        carrying = targets.any(axis=1)
-        least = np.where(targets[carrying] > 0, probabilities[carrying], 1.0).min(axis=1, initial=1.0)
-        return np.asarray(1.0 - least)
-    return np.asarray(1.0 - probabilities[np.arange(len(targets)), targets])
-
-
-def covered(reference: Scored, scored: Scored, spec: TrainSpec) -> Coverage:
-    """How many rows lie in sets that were made from other rows: training rows for validation ones, else halves."""
-    asked = spec.gate.coverage or COVERAGE
-    kind: Kind = "labels" if spec.task_kind is TaskKind.MULTI_LABEL else "label"
-    own = conformity(scored.probabilities, scored.targets)
-    if reference is not scored:
-        limit = Conformal.of(kind, conformity(reference.probabilities, reference.targets)).quantile(asked)
-        return Coverage(asked, int((own <= limit + 1e-6).sum()), len(own))
-    half = np.random.default_rng(spec.seed).permutation(len(own)) % 2 == 0
-    inside = 0
-    for one in (half, ~half):
-        inside += int((own[one] <= Conformal.of(kind, own[~one]).quantile(asked) + 1e-6).sum())
-    return Coverage(asked, inside, len(own))
 
 
 def _on(validation: TrainingSet, head: Head) -> Scored:

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -16,8 +16,12 @@ from safetensors.numpy import load, save
 from candelabra.errors import CorruptHead
 from candelabra.types import Slot
 
+if TYPE_CHECKING:
+    from candelabra.adapt.training import TrainingSet
+
 KEY = "candelabra"
 ANCHOR = "anchors."
+ANCHOR_ROWS = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,22 @@ class Anchors:
     features: np.ndarray
     truth: np.ndarray
     outputs: np.ndarray
+
+    @classmethod
+    def sample(cls, data: TrainingSet, rows: np.ndarray, outputs: np.ndarray, seed: int) -> Anchors:
+        """ANCHOR_ROWS of the scored `rows` of a set, evenly over them; `outputs` [len(rows), …] are theirs."""
+        picked = np.arange(len(rows))
+        if len(picked) > ANCHOR_ROWS:
+            picked = np.sort(np.random.default_rng(seed).choice(len(picked), ANCHOR_ROWS, replace=False))
+        at = rows[picked]
+        return cls(
+            tuple(data.texts[row] for row in at),
+            tuple(data.pairs[row] for row in at) if data.pairs else (),
+            data.slots,
+            np.asarray(data.features[at], np.float16),
+            np.asarray(data.targets[at]),
+            outputs[picked],
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from candelabra.adapt.comparison import ANCHORS, INCUMBENT, MAJORITY, RIDGE, Che
 from candelabra.adapt.evidence import Anchors, text_digests
 from candelabra.adapt.inputs import inputs_of, texts_of
 from candelabra.adapt.kept import Kept
-from candelabra.adapt.suspicion import ANCHOR_ROWS, LOSS_ROWS, LOSS_SHARE
+from candelabra.adapt.suspicion import LOSS_ROWS, LOSS_SHARE
 from candelabra.adapt.training import Incumbent, TrainingSet, TrainSpec
 from candelabra.heads.head import Head
 from candelabra.types import TaskKind
@@ -74,22 +74,6 @@ def compared(
     words = "always giving the mean" if must_win else ""
     own = rival.value + gap.value
     return Comparison(name, spec.metric, own, rival, gap, len(truth), note, must_win=must_win, level=level, rival=words)
-
-
-def anchors_of(scored: Scored, seed: int) -> Anchors:
-    """A sample of the scored rows, spread evenly over them."""
-    data, picked = scored.data, np.arange(len(scored.at))
-    if len(picked) > ANCHOR_ROWS:
-        picked = np.sort(np.random.default_rng(seed).choice(len(picked), ANCHOR_ROWS, replace=False))
-    rows = scored.at[picked]
-    return Anchors(
-        tuple(data.texts[row] for row in rows),
-        tuple(data.pairs[row] for row in rows) if data.pairs else (),
-        data.slots,
-        np.asarray(data.features[rows], np.float16),
-        np.asarray(data.targets[rows], np.float64),
-        np.asarray(scored.given[picked, None], np.float32),  # numbers may be too large for float16
-    )
 
 
 def revisit(

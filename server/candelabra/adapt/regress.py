@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from candelabra.adapt import agreement, classify, gate, number_rivals
+from candelabra.adapt import agreement, classify, conformity, gate, number_rivals
 from candelabra.adapt.clock import Clock
-from candelabra.adapt.comparison import Check, Coverage
-from candelabra.adapt.evidence import Evidence
+from candelabra.adapt.comparison import Check
+from candelabra.adapt.evidence import Anchors, Evidence
 from candelabra.adapt.inputs import inputs_of, usual
 from candelabra.adapt.methods.fitted import Fitted
 from candelabra.adapt.number_rivals import Scored
@@ -46,7 +46,7 @@ def train(
         if revisited is not None:
             compared.append(revisited[0])
             checks.append(revisited[1])
-    coverage = _covered(own, scored, spec)
+    coverage = conformity.covered("number", _off(scored), None if own is scored else _off(own), spec)
     # Halves of one set are alike by design: only intervals that meet rows of another set can fail.
     judged = None if own is scored else coverage
     verdict = gate.judge(spec.gate, compared, coverage=judged, checks=checks, force=spec.force)
@@ -69,7 +69,8 @@ def train(
     }
     value = found[spec.metric].value
     head = replace(head, report={"metric": spec.metric, "value": value, "accepted": verdict.accepted})
-    anchors = number_rivals.anchors_of(scored, spec.seed)
+    # Numbers may be too large for float16.
+    anchors = Anchors.sample(scored.data, scored.at, scored.given[:, None].astype(np.float32), spec.seed)
     rows = scored.data.rows[scored.at]
     return Candidate(head, report, Evidence(head.labels, rows, scored.given, np.unique(data.rows), anchors=anchors))
 
@@ -120,15 +121,3 @@ def _on(validation: TrainingSet, head: Head) -> Scored:
 
 def _off(scored: Scored) -> np.ndarray:
     return np.asarray(np.abs(scored.given - scored.truth))
-
-
-def _covered(own: Scored, scored: Scored, spec: TrainSpec) -> Coverage:
-    """How many rows lie in intervals that were made from other rows."""
-    asked = spec.gate.coverage or classify.COVERAGE
-    off = _off(scored)
-    if own is not scored:
-        limit = Conformal.of("number", _off(own)).quantile(asked)
-        return Coverage(asked, int((off <= np.float32(limit)).sum()), len(off))
-    half = np.random.default_rng(spec.seed).permutation(len(off)) % 2 == 0
-    limits = [(one, Conformal.of("number", off[~one]).quantile(asked)) for one in (half, ~half)]
-    return Coverage(asked, sum(int((off[one] <= limit).sum()) for one, limit in limits), len(off))

@@ -16,7 +16,6 @@ from candelabra.adapt.training import Incumbent, TrainingSet, TrainSpec
 from candelabra.heads.head import Head
 from candelabra.types import Slot, TaskKind
 
-ANCHOR_ROWS = 500
 LOSS_ROWS = 30
 LOSS_SHARE = 0.05
 """An anchor loss up to this share higher than the incumbent's is what another sample of good examples may cost."""
@@ -132,23 +131,6 @@ def anchored(found: Revisited, spec: TrainSpec) -> tuple[Comparison, Check]:
     )
     return comparison, Check(
         f"{ANCHORS}_loss", not worse, f"{words}; {'measurably' if worse else 'not measurably'} worse."
-    )
-
-
-def anchors_of(scored: Scored, seed: int) -> Anchors:
-    """A sample of the scored rows, spread evenly over them."""
-    data = scored.data
-    picked = np.arange(len(scored.at))
-    if len(picked) > ANCHOR_ROWS:
-        picked = np.sort(np.random.default_rng(seed).choice(len(picked), ANCHOR_ROWS, replace=False))
-    rows = scored.at[picked]
-    return Anchors(
-        tuple(data.texts[row] for row in rows),
-        tuple(data.pairs[row] for row in rows) if data.pairs else (),
-        data.slots,
-        np.asarray(data.features[rows], np.float16),
-        np.asarray(data.targets[rows]),
-        scored.probabilities[picked].astype(np.float16),
     )
 
 

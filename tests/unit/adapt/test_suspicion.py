@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from candelabra.adapt import suspicion
-from candelabra.adapt.evidence import Evidence
+from candelabra.adapt.evidence import ANCHOR_ROWS, Anchors, Evidence
 from candelabra.adapt.rivals import Scored, Shared
 from candelabra.adapt.suspicion import Revisited
 from candelabra.adapt.training import Incumbent, TrainingSet, TrainSpec
@@ -101,6 +101,10 @@ def scored(data: TrainingSet, probabilities: np.ndarray) -> Scored:
     return Scored(data, np.arange(len(data.texts)), probabilities, "out of fold")
 
 
+def sample(found: Scored) -> Anchors:
+    return Anchors.sample(found.data, found.at, found.probabilities.astype(np.float16), 0)
+
+
 def sure(targets: np.ndarray, share: float = 0.9) -> np.ndarray:
     found: np.ndarray = np.where(np.eye(2)[targets] > 0, share, 1 - share)
     return found
@@ -108,7 +112,7 @@ def sure(targets: np.ndarray, share: float = 0.9) -> np.ndarray:
 
 def incumbent(count: int = 100) -> Incumbent:
     truth = np.arange(count) % 2
-    kept = suspicion.anchors_of(scored(rows(count, truth), sure(truth)), 0)
+    kept = sample(scored(rows(count, truth), sure(truth)))
     return Incumbent(head(), replace(evidence(rows=count), anchors=kept))
 
 
@@ -120,8 +124,8 @@ def revisited(before: Incumbent, data: TrainingSet, probabilities: np.ndarray, n
 
 def test_anchors_are_a_sample_of_bounded_size() -> None:
     truth = np.arange(2000) % 2
-    kept = suspicion.anchors_of(scored(rows(2000, truth), sure(truth)), 0)
-    assert len(kept.texts) == suspicion.ANCHOR_ROWS
+    kept = sample(scored(rows(2000, truth), sure(truth)))
+    assert len(kept.texts) == ANCHOR_ROWS
     assert kept.features.dtype == kept.outputs.dtype == np.float16
     places = np.array([int(text.split()[-1]) for text in kept.texts])
     assert (kept.truth == truth[places]).all()
